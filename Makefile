@@ -1,0 +1,55 @@
+# make demo    set up, train on the built-in sample of real ratings, open the web page
+# make test    set up, run the tests
+#
+# PYTHON       the Python to make .venv with (3.11 or newer)
+# TORCH_INDEX  an index of torch builds; PyPI's own Linux build brings gigabytes of CUDA, a CPU index does not:
+#              make demo TORCH_INDEX=URL
+PYTHON ?= python3
+TORCH_INDEX ?=
+PORT ?= 7860
+REEL_DATA ?= data/sample
+REEL_MODEL ?= models/sample
+MINUTES ?= 1.5
+
+BIN := .venv/bin
+TORCH := $(shell grep '^torch==' constraints.txt)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check setup clean
+.DELETE_ON_ERROR:
+
+demo: .venv/demo-installed $(REEL_MODEL)/model.safetensors
+	$(BIN)/reel demo --model $(REEL_MODEL) --port $(PORT)
+
+test: .venv/dev-installed
+	$(BIN)/python -m pytest
+
+check: .venv/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: .venv/dev-installed
+
+$(REEL_DATA)/README.md: | .venv/demo-installed
+	$(BIN)/reel data sample --out $(REEL_DATA)
+
+$(REEL_MODEL)/model.safetensors: $(REEL_DATA)/README.md | .venv/demo-installed
+	$(BIN)/reel train film-token-gpt2 --data $(REEL_DATA) --output-dir $(REEL_MODEL) --max-minutes $(MINUTES) --overwrite
+
+# Torch goes first and alone: once a build is there, the packages that need torch take it as it is.
+.venv/torch-installed: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	touch $@
+
+.venv/demo-installed: .venv/torch-installed pyproject.toml
+	$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]'
+	touch $@
+
+.venv/dev-installed: .venv/torch-installed pyproject.toml
+	$(PIP_INSTALL) --constraint constraints.txt --editable '.[dev]'
+	touch $@ .venv/demo-installed
+
+clean:
+	rm -rf .venv data/sample models/sample

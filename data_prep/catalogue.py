@@ -1,0 +1,139 @@
+"""The film catalogue that travels in a model's folder: films, their features, how often and how well they were rated.
+
+A model knows the films of its catalogue and no others:
+
+    catalogue = Catalogue.from_dataset("runs/sample")
+    catalogue.save(Path("runs/model"))
+    catalogue.films["title"][catalogue.search("toy story")[0]]
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from data_prep.dataset import load_films, load_histories
+from data_prep.errors import UserError
+from data_prep.features import FilmFeatures, ensure_features
+from data_prep.folders import new_folder
+from data_prep.matching import normalise_title
+from data_prep.schema import FILM_COLUMNS
+
+_YEAR = re.compile(r"(?:\s|^)\(?((?:18|19|20)\d\d)\)?\s*$")
+
+
+@dataclass
+class Catalogue:
+    """The films a model knows. Row numbers are film indices.
+
+    Attributes:
+        films: columns of `FILM_COLUMNS`, and `rating_count` (int64) and `rating_mean` (float64, 1 to 10, null without
+            ratings) from training users alone.
+        features: the features of the same films.
+    """
+
+    films: pl.DataFrame
+    features: FilmFeatures
+
+    @classmethod
+    def from_dataset(cls, data: str, *, features: FilmFeatures | None = None) -> Catalogue:
+        """The catalogue of a data set; its features are made when they are missing."""
+        films = load_films(data)
+        histories = load_histories(data, "train")
+        counts = np.bincount(histories.film_indices, minlength=len(films))
+        sums = np.bincount(histories.film_indices, weights=histories.ratings, minlength=len(films))
+        means = np.divide(sums, counts, out=np.full(len(films), np.nan), where=counts > 0)
+        films = films.with_columns(
+            pl.Series("rating_count", counts, dtype=pl.Int64),
+            pl.Series("rating_mean", means, dtype=pl.Float64).fill_nan(None),
+        )
+        return cls(films, features or ensure_features(data))
+
+    @cached_property
+    def film_ids(self) -> list[str]:
+        """The id of every row."""
+        return self.films["film_id"].to_list()
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of every id."""
+        return {film_id: row for row, film_id in enumerate(self.film_ids)}
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def save(self, folder: Path) -> None:
+        """Write `folder/catalogue` (films.parquet, features.parquet, features.json), whole or not at all."""
+        with new_folder(Path(folder) / "catalogue") as building:
+            pq.write_table(self.films.to_arrow(), building / "films.parquet", compression="zstd")
+            self.features.save(building / "features.parquet", building / "features.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> Catalogue:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: when there is no catalogue in `folder`, or a file of it is broken.
+        """
+        place = Path(folder) / "catalogue"
+        if not (place / "films.parquet").is_file():
+            raise UserError(f"{folder}: no film catalogue there; expected the folder of a trained model")
+        try:
+            films = pl.DataFrame(pq.read_table(place / "films.parquet"))
+            films = films.select([*FILM_COLUMNS, "rating_count", "rating_mean"])
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise UserError(f"{place / 'films.parquet'}: broken film catalogue ({error})") from error
+        catalogue = cls(films, FilmFeatures.load(place / "features.parquet", place / "features.json"))
+        missing = catalogue.index.keys() - catalogue.features.index.keys()
+        if missing:
+            raise UserError(f"{place}: broken film catalogue: no features of film {min(missing)!r}")
+        return catalogue
+
+    def search(self, text: str, limit: int = 20) -> list[int]:
+        """Rows of the films that a typed text may mean, best first.
+
+        Every word of the text must begin a word of the title, in any order and whatever the case and accents. A year
+        at the end ("alien 1979") also finds the films of that year that the other words mean. Titles that equal the
+        text (a leading "The" aside) come first, then the most rated.
+
+        Args:
+            text: what was typed so far.
+            limit: the most rows to return.
+        """
+        found = self._ranked(normalise_title(text), None)
+        year = _YEAR.search(text)
+        if year:
+            narrowed = self._ranked(normalise_title(text[: year.start()]), int(year[1]))
+            # "2001" or "blade runner 2049": what looks like a year may be the title's own.
+            found = list(dict.fromkeys([*found, *narrowed]))
+        return found[:limit]
+
+    def _ranked(self, query: str, year: int | None) -> list[int]:
+        if not query:
+            return []
+        titles, padded, years, counts = self._search_columns
+        rows = np.arange(len(titles))
+        for word in query.split():
+            rows = rows[np.strings.find(padded[rows], " " + word) >= 0]
+        if year is not None:
+            rows = rows[years[rows] == year]
+        exact = (titles[rows] == query) | (titles[rows] == "the " + query)
+        return rows[np.lexsort((rows, -counts[rows], ~exact))].tolist()
+
+    @cached_property
+    def _search_columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Normalised titles, the same with a space in front, years (0 unknown) and rating counts."""
+        titles = [normalise_title(title) for title in self.films["title"].to_list()]
+        text = np.dtypes.StringDType()
+        return (
+            np.array(titles, dtype=text),
+            np.array([" " + title for title in titles], dtype=text),
+            self.films["year"].fill_null(0).to_numpy(),
+            self.films["rating_count"].to_numpy(),
+        )

@@ -1,0 +1,210 @@
+"""The rating data set: its columns, and reading it from a folder or from the Hub.
+
+    histories = load_histories("runs/sample", "train")
+    film_indices, ratings = histories.history(0)
+
+`write_dataset` makes one; the modules `sample` and `tables` call it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_prep.build import is_dataset_folder, write_dataset
+from data_prep.errors import UserError
+from data_prep.schema import (
+    COLD_CASES_SCHEMA,
+    FILM_COLUMNS,
+    FILMS_SCHEMA,
+    HISTORIES_SCHEMA,
+    MISSING_DATE,
+    RATING_COLUMNS,
+    RATINGS_SCHEMA,
+    normalise_films,
+)
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = [
+    "COLD_CASES_SCHEMA",
+    "FILMS_SCHEMA",
+    "FILM_COLUMNS",
+    "HISTORIES_SCHEMA",
+    "MISSING_DATE",
+    "RATINGS_SCHEMA",
+    "RATING_COLUMNS",
+    "ColdCases",
+    "Histories",
+    "is_dataset_folder",
+    "load_cold_cases",
+    "load_films",
+    "load_histories",
+    "load_ratings",
+    "normalise_films",
+    "write_dataset",
+]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass
+class Histories:
+    """The rating histories of one split's users, end to end in flat arrays.
+
+    Attributes:
+        user_ids: keyed hashes of the users' names.
+        offsets: int64 [users + 1]; user i has positions offsets[i]:offsets[i + 1] of the arrays below.
+        film_indices: int32 [total], rows of the films table.
+        ratings: int8 [total], 1 to 10.
+        dates: int32 [total], days since 1970-01-01 or `MISSING_DATE`; None when no rating is dated.
+        ordered: bool [users]: the order is the order of rating. Otherwise it means nothing.
+    """
+
+    user_ids: list[str]
+    offsets: np.ndarray
+    film_indices: np.ndarray
+    ratings: np.ndarray
+    dates: np.ndarray | None
+    ordered: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return (self.history(user) for user in range(len(self)))
+
+    def lengths(self) -> np.ndarray:
+        """int64 [users]: ratings of every user."""
+        return np.diff(self.offsets)
+
+    def history(self, user: int) -> tuple[np.ndarray, np.ndarray]:
+        """Film indices (int32 [n]) and ratings (int8 [n]) of the user at position `user`; views, not copies."""
+        span = slice(self.offsets[user], self.offsets[user + 1])
+        return self.film_indices[span], self.ratings[span]
+
+
+@dataclass
+class ColdCases:
+    """Ratings of films that no training user's rating and no history shows.
+
+    Attributes:
+        histories: one history a case (users repeat); undated.
+        film_index: int32 [cases], the film that was kept back.
+        rating: int8 [cases], 1 to 10, its rating by that user.
+    """
+
+    histories: Histories
+    film_index: np.ndarray
+    rating: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.film_index)
+
+
+def load_films(data: str) -> pl.DataFrame:
+    """The films of a data set, one row a film; the row number is the film index.
+
+    Args:
+        data: a data set folder, or the id of a data set on the Hub.
+
+    Raises:
+        UserError: when it is neither.
+    """
+    films = pl.from_arrow(_table(data, "films", "train"))
+    assert isinstance(films, pl.DataFrame)
+    return normalise_films(films)
+
+
+def load_ratings(data: str, split: str) -> pl.DataFrame:
+    """The ratings of one split, with the columns of `RATING_COLUMNS`."""
+    ratings = pl.from_arrow(_table(data, "ratings", split))
+    assert isinstance(ratings, pl.DataFrame)
+    return ratings.cast(dict(RATING_COLUMNS))  # type: ignore[arg-type]
+
+
+def load_histories(data: str, split: str) -> Histories:
+    """The histories of one split's users.
+
+    Args:
+        data: a data set folder, or the id of a data set on the Hub.
+        split: train, validation or test.
+
+    Raises:
+        UserError: when there is no such data set or split.
+    """
+    return _histories(_table(data, "histories", split))
+
+
+def load_cold_cases(data: str, split: str) -> ColdCases:
+    """The cold cases of validation or test, of a data set built with `--cold-films`."""
+    table = _table(data, "cold_cases", split)
+    return ColdCases(_histories(table), table["film_index"].to_numpy(), table["rating"].to_numpy())
+
+
+def _histories(table: pa.Table) -> Histories:
+    lengths = pc.list_value_length(table["film_indices"]).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    dates = None
+    if "dates" in table.column_names and table["dates"].null_count < len(table):
+        dated = table["dates"].is_valid().to_numpy()
+        values = pc.list_flatten(table["dates"]).cast(pa.int32()).fill_null(MISSING_DATE).to_numpy()
+        dates = np.full(offsets[-1], MISSING_DATE, dtype=np.int32)
+        dates[np.repeat(dated, lengths)] = values
+    return Histories(
+        user_ids=table["user_id"].to_pylist(),
+        offsets=offsets,
+        film_indices=pc.list_flatten(table["film_indices"]).to_numpy(),
+        ratings=pc.list_flatten(table["ratings"]).to_numpy(),
+        dates=dates,
+        ordered=table["ordered"].to_numpy() if "ordered" in table.column_names else np.zeros(len(table), dtype=bool),
+    )
+
+
+def _table(data: str, config: str, split: str) -> pa.Table:
+    return _load(data, config, split).data.table
+
+
+def _load(data: str, config: str, split: str) -> datasets.Dataset:
+    """`load_dataset` with errors that say what to do."""
+    folder = Path(data).expanduser()
+    if folder.exists():
+        if not is_dataset_folder(folder):
+            raise UserError(
+                f"{data}: no rating data set; make one with `reel data sample --out DIR` or `reel data tables`"
+            )
+    elif not _HUB_ID.fullmatch(str(data)):
+        raise UserError(f"{data}: no such folder; make a data set with `reel data sample --out {data}`")
+    import datasets
+
+    try:
+        with _no_progress():
+            return datasets.load_dataset(str(folder.resolve()) if folder.exists() else str(data), config, split=split)
+    except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
+        raise UserError(f"{data}: neither a folder here nor a data set that the Hub shows ({error})") from error
+    except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
+        raise UserError(f"{data}: {config} of split {split} cannot be read ({error})") from error
+
+
+@contextmanager
+def _no_progress() -> Iterator[None]:
+    """Keep `datasets` from drawing its bars: they say nothing to the person who waits."""
+    import datasets
+
+    shown = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not shown:
+            datasets.enable_progress_bars()

@@ -1,0 +1,107 @@
+"""Folders that appear whole or not at all, and Parquet files in the shards that `datasets` expects."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.errors import UserError
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `out` when the block ends without an error.
+
+    It is made beside `out`, so that the last step is a rename; on an error it is removed and `out` is as it was. What
+    a killed process left behind is removed by the next one.
+
+    Raises:
+        UserError: when the disk is full or the place cannot be written.
+    """
+    building = out.with_name(f".{out.name}.building-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(out)
+        building.mkdir()
+        yield building
+        _put_in_place(building, out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _put_in_place(building: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.replaced-{os.getpid()}")
+    if not out.exists():
+        os.rename(building, out)
+        return
+    os.rename(out, old)
+    try:
+        os.rename(building, out)
+    except OSError:
+        os.rename(old, out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what killed builds of `out` left; bring the old folder back when one died between the two renames."""
+    for leftover in out.parent.glob(f".{out.name}.*-*"):
+        kind, _, process = leftover.name.removeprefix(f".{out.name}.").rpartition("-")
+        if kind not in ("building", "replaced") or not process.isdigit() or _is_alive(int(process)):
+            continue
+        if kind == "replaced" and not out.exists():
+            os.rename(leftover, out)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def write_shards(
+    folder: Path,
+    split: str,
+    schema: pa.Schema,
+    rows: int,
+    batch: Callable[[int, int], pa.Table],
+    rows_per_group: int,
+    groups_per_file: int,
+) -> None:
+    """Write `split`-00000-of-0000n.parquet files into `folder`, group by group.
+
+    Args:
+        folder: made when absent.
+        split: name of the split.
+        schema: schema of the batches. It is not stored: dictionaries are read back as plain strings.
+        rows: how many rows there are.
+        batch: gives the rows first:last.
+        rows_per_group: rows in one Parquet row group, all that is in memory at a time.
+        groups_per_file: row groups in one file.
+    """
+    folder.mkdir(exist_ok=True)
+    per_file = rows_per_group * groups_per_file
+    files = max(1, math.ceil(rows / per_file))
+    for number in range(files):
+        path = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
+        with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
+            end = min(rows, (number + 1) * per_file)
+            for first in range(number * per_file, end, rows_per_group):
+                writer.write_table(batch(first, min(first + rows_per_group, end)))

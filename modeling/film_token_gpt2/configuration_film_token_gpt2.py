@@ -1,0 +1,83 @@
+"""Configuration of the film-token GPT-2."""
+
+from transformers import GPT2Config, PreTrainedConfig
+
+
+class FilmTokenGPT2Config(PreTrainedConfig):
+    r"""
+    Shape of a [`FilmTokenGPT2Model`], a GPT-2 that reads a whole film as one token.
+
+    Args:
+        num_films (`int`, defaults to 1): films in the catalogue; film `i` is row `i` of every table of the model.
+        num_features (`int`, defaults to 1): width of a film's feature vector.
+        hidden_size (`int`, defaults to 128): width of the transformer and of a film's token.
+        num_hidden_layers (`int`, defaults to 3): transformer blocks.
+        num_attention_heads (`int`, defaults to 4): attention heads; must divide `hidden_size`.
+        dropout (`float`, defaults to 0.0): dropout in embeddings, attention and residual branches, a probability.
+        film_dropout (`float`, defaults to 0.02): share of a training batch's distinct films that are read as new
+            ones: their learned embedding and all their rating statistics are withheld, so that the model practises
+            for films it has never seen.
+        film_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a film's mean to the overall mean.
+        user_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a user's bias to zero.
+        mean_rating (`float`, defaults to 6.5): mean of the training ratings, on the 1..10 scale.
+        initializer_range (`float`, defaults to 0.02): standard deviation of the initial weights.
+    """
+
+    model_type = "film_token_gpt2"
+
+    def __init__(
+        self,
+        num_films: int = 1,
+        num_features: int = 1,
+        hidden_size: int = 128,
+        num_hidden_layers: int = 3,
+        num_attention_heads: int = 4,
+        dropout: float = 0.0,
+        film_dropout: float = 0.02,
+        film_shrinkage: float = 5.0,
+        user_shrinkage: float = 5.0,
+        mean_rating: float = 6.5,
+        initializer_range: float = 0.02,
+        **kwargs,
+    ):
+        if num_films < 1 or num_features < 1:
+            raise ValueError(f"num_films and num_features must be at least 1, got {num_films} and {num_features}")
+        if hidden_size % num_attention_heads:
+            raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
+        for name, share in (("dropout", dropout), ("film_dropout", film_dropout)):
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} is a probability below 1, got {share}")
+        if film_shrinkage <= 0 or user_shrinkage <= 0:
+            raise ValueError(f"shrinkages must be above 0, got film {film_shrinkage} and user {user_shrinkage}")
+        if not 1 <= mean_rating <= 10:
+            raise ValueError(f"mean_rating is on the 1..10 scale, got {mean_rating}")
+        self.num_films = num_films
+        self.num_features = num_features
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.dropout = dropout
+        self.film_dropout = film_dropout
+        self.film_shrinkage = film_shrinkage
+        self.user_shrinkage = user_shrinkage
+        self.mean_rating = mean_rating
+        self.initializer_range = initializer_range
+        super().__init__(**kwargs)
+
+    def gpt2_config(self) -> GPT2Config:
+        """The configuration of the GPT-2 inside: fed by `inputs_embeds`, so it has no vocabulary."""
+        return GPT2Config(
+            vocab_size=1,
+            bos_token_id=None,
+            eos_token_id=None,
+            n_positions=1,
+            n_embd=self.hidden_size,
+            n_layer=self.num_hidden_layers,
+            n_head=self.num_attention_heads,
+            embd_pdrop=self.dropout,
+            attn_pdrop=self.dropout,
+            resid_pdrop=self.dropout,
+            # The same function as GPT-2's own "gelu_new", in one fused kernel.
+            activation_function="gelu_pytorch_tanh",
+            initializer_range=self.initializer_range,
+        )

@@ -1,0 +1,341 @@
+"""A trained model together with its film catalogue: match titles, predict, rank, filter, explain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from transformers import AutoModel, PreTrainedModel
+
+from data_prep.catalogue import Catalogue
+from data_prep.errors import UserError
+from data_prep.export import read_history
+from data_prep.history import Export
+from reel.cases import EncodedCases
+
+# Where each model type's classes are registered.
+MODEL_MODULES = {"film_token_gpt2": "modeling.film_token_gpt2", "rating_baseline": "modeling.baselines"}
+RATINGS = np.arange(1, 11)
+REWARD_FROM = 7
+# How much of a batch is scored at once: history tokens, and candidates over all its histories.
+TOKENS_AT_ONCE = 32_768
+CANDIDATES_AT_ONCE = 32_768
+
+History = Sequence[tuple[str, int]]
+
+
+@dataclass
+class Reason:
+    """A rated film that a recommendation leans on; `weight` is its cosine similarity in the model's film space,
+    0..1."""
+
+    film_id: str
+    title: str
+    rating: int
+    weight: float
+
+
+@dataclass
+class Recommendation:
+    """A film for a person: `probabilities` of the ratings 1..10, their mean, and P(rating >= 7)."""
+
+    film_id: str
+    title: str
+    year: int | None
+    expected_rating: float
+    reward_probability: float
+    probabilities: list[float]
+    because: list[Reason]
+
+
+class Recommender:
+    """
+    Args:
+        model (`PreTrainedModel`): any model of the project; it is put in evaluation mode.
+        catalogue (`Catalogue`): the films it knows; row `i` is its film `i`.
+
+    Example:
+
+    ```python
+    from reel import Recommender
+
+    reel = Recommender.from_pretrained("models/sample")
+    history = [("ml-1", 9), ("ml-260", 10), ("ml-780", 5)]
+    for film in reel.recommend(history, top=5):
+        print(film.title, film.expected_rating, [reason.title for reason in film.because])
+    ```
+    """
+
+    def __init__(self, model: PreTrainedModel, catalogue: Catalogue):
+        if model.config.num_films != len(catalogue):
+            raise UserError(
+                f"the model knows {model.config.num_films:,} films and its catalogue {len(catalogue):,}: "
+                "they do not belong together"
+            )
+        self.model = model.eval()
+        self.catalogue = catalogue
+
+    @classmethod
+    def from_pretrained(cls, folder_or_repo: str | Path, revision: str | None = None) -> Recommender:
+        """
+        Load a model and its catalogue.
+
+        Args:
+            folder_or_repo (`str` or `Path`): a folder that `reel train` wrote, or the id of a repository on the Hub.
+            revision (`str`, *optional*): of the repository: a branch, tag or commit.
+
+        Raises:
+            UserError: when there is no such folder or repository, or it holds no model of this project.
+        """
+        folder = Path(folder_or_repo).expanduser()
+        if not folder.exists():
+            folder = _from_hub(str(folder_or_repo), revision)
+        try:
+            model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{folder_or_repo}: no model there (no readable config.json); train one with `reel train`"
+            ) from None
+        if model_type not in MODEL_MODULES:
+            raise UserError(f"{folder_or_repo}: a model of type {model_type!r}; known are {', '.join(MODEL_MODULES)}")
+        import_module(MODEL_MODULES[model_type])
+        catalogue = Catalogue.load(folder)
+        try:
+            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(f"{folder_or_repo}: the model's weights cannot be read ({error})") from error
+        return cls(model, catalogue)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model and its catalogue into a folder that `from_pretrained` reads."""
+        self.model.save_pretrained(folder)
+        self.catalogue.save(Path(folder))
+
+    # -- predicting
+    # -----------------------------------------------------------------------------------------------------
+
+    def predict(self, history: History, films: Sequence[str]) -> np.ndarray:
+        """
+        Rating distributions of some films for a person.
+
+        Args:
+            history (`list[tuple[str, int]]`): film ids and ratings 1..10, in order of date where dated; may be empty.
+            films (`list[str]`): film ids.
+
+        Returns:
+            `np.ndarray` of shape `(len(films), 10)`: probabilities of the ratings 1..10.
+
+        Raises:
+            UserError: for a film id that is not in the catalogue, or a rating that is none.
+        """
+        return self._predict(*self._rows(history), self._film_rows(films))
+
+    @torch.inference_mode()
+    def _predict(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        tensors = (
+            torch.from_numpy(np.asarray(array, dtype=np.int64))
+            for array in (history_films, history_ratings, candidates)
+        )
+        probabilities = self.model.predict(*(tensor[None].to(self.model.device) for tensor in tensors))
+        return probabilities[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def predict_cases(self, cases: pa.Table) -> np.ndarray:
+        """
+        Many predictions at once. Equal histories are encoded once, whichever rows they are on.
+
+        Args:
+            cases (`pa.Table`): columns `history_film_ids` (lists of film ids), `history_ratings` (lists of 1..10) and
+                `film_id`.
+
+        Returns:
+            `np.ndarray` of shape `(cases, 10)`, float32.
+
+        Raises:
+            UserError: for a film id that is not in the catalogue, or a rating that is none.
+        """
+        encoded = EncodedCases.from_table(cases, self.catalogue.index)
+        probabilities = np.empty((len(encoded), 10), dtype=np.float32)
+        for batch in encoded.batches(TOKENS_AT_ONCE, CANDIDATES_AT_ONCE):
+            tensors = (torch.from_numpy(array).to(self.model.device) for array in batch.arrays)
+            predicted = self.model.predict(*tensors).float().cpu().numpy()
+            probabilities[batch.cases] = predicted[batch.rows, batch.columns]
+        return probabilities
+
+    # -- recommending
+    # ---------------------------------------------------------------------------------------------------
+
+    def recommend(
+        self,
+        history: History,
+        *,
+        top: int = 20,
+        genres: Sequence[str] = (),
+        years: tuple[int | None, int | None] | None = None,
+        include_seen: bool = False,
+        seen: Sequence[str] = (),
+    ) -> list[Recommendation]:
+        """
+        The films a person would rate highest, by expected rating.
+
+        Args:
+            history, as in `predict`.
+            top (`int`): how many, at most.
+            genres (`list[str]`): only films with one of these genres.
+            years (`tuple`): first and last year, either may be `None`.
+            include_seen (`bool`): whether films of `history` and `seen` may be recommended.
+            seen (`list[str]`): further films that the person has watched.
+        """
+        history_films, history_ratings = self._rows(history)
+        candidates = self._candidates(genres, years)
+        if not include_seen:
+            watched = self._groups[np.concatenate([history_films, self._film_rows(seen)])]
+            candidates = candidates[~np.isin(self._groups[candidates], watched)]
+        if not len(candidates):
+            return []
+        probabilities = self._predict(history_films, history_ratings, candidates)
+        order = np.argsort(-(probabilities @ RATINGS), kind="stable")
+        _, first = np.unique(self._groups[candidates[order]], return_index=True)
+        best = order[np.sort(first)][:top]  # of the several entries of one film, the best
+        reasons = self._reasons(history_films, history_ratings, candidates[best], top=3)
+        return [
+            self._recommendation(int(candidates[i]), probabilities[i], because)
+            for i, because in zip(best, reasons, strict=True)
+        ]
+
+    def explain(self, history: History, film_id: str, top: int = 3) -> list[Reason]:
+        """The rated films that are nearest to a film in the model's film space, nearest first; `history` as in
+        `predict`."""
+        history_films, history_ratings = self._rows(history)
+        return self._reasons(history_films, history_ratings, self._film_rows([film_id]), top)[0]
+
+    # -- the catalogue
+    # --------------------------------------------------------------------------------------------------
+
+    def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
+        """Films whose title may be meant by what was typed so far: `film_id`, `title`, `year`, best first."""
+        rows = self.catalogue.search(text, limit)
+        return self.catalogue.films[rows].select("film_id", "title", "year").to_dicts()
+
+    def read_history(self, path: str | Path) -> Export:
+        """A person's history from an account export or from the JSON of `reel data export`, matched to the
+        catalogue."""
+        return read_history(Path(path), self.catalogue.films)
+
+    @cached_property
+    def genres(self) -> list[str]:
+        """Every genre of the catalogue, in alphabetical order."""
+        return sorted(self.catalogue.films["genres"].explode().drop_nulls().unique().to_list())
+
+    @cached_property
+    def years(self) -> tuple[int, int]:
+        """The first and the last year of the catalogue."""
+        years = self.catalogue.films["year"].drop_nulls()
+        return (int(years.min()), int(years.max())) if len(years) else (0, 0)  # type: ignore[arg-type]
+
+    @cached_property
+    def _groups(self) -> np.ndarray:
+        """A number for every film that the entries of one film share: `(films,)`."""
+        return np.unique(self.catalogue.films["film_group"].to_list(), return_inverse=True)[1]
+
+    @cached_property
+    def _film_space(self) -> np.ndarray:
+        """Unit vectors of all films, around their mean: `(films, width)`."""
+        vectors = self.model.film_vectors()
+        space = (
+            self.catalogue.features.dense(self.catalogue.film_ids)
+            if vectors is None
+            else vectors.float().cpu().numpy()
+        )
+        space = space - space.mean(0)
+        return space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-6)
+
+    def _film_rows(self, films: Sequence[str]) -> np.ndarray:
+        index = self.catalogue.index
+        unknown = [film for film in films if film not in index]
+        if unknown:
+            raise UserError(
+                f"{unknown[0]!r} is no film of the catalogue; `Recommender.search` finds films by their title"
+            )
+        return np.array([index[film] for film in films], dtype=np.int64)
+
+    def _rows(self, history: History) -> tuple[np.ndarray, np.ndarray]:
+        """Catalogue rows and ratings of a history; of a film rated twice, the later rating in its place."""
+        latest = dict(history)
+        wrong = [(film, rating) for film, rating in latest.items() if rating not in RATINGS]
+        if wrong:
+            raise UserError(f"rating {wrong[0][1]!r} of {wrong[0][0]!r} is not one of 1..10 (half stars doubled)")
+        return self._film_rows(list(latest)), np.array(list(latest.values()), dtype=np.int64)
+
+    def _candidates(self, genres: Sequence[str], years: tuple[int | None, int | None] | None) -> np.ndarray:
+        films = self.catalogue.films
+        chosen = np.ones(len(films), dtype=bool)
+        if genres:
+            wanted = {genre.casefold(): genre for genre in self.genres}
+            unknown = [genre for genre in genres if genre.casefold() not in wanted]
+            if unknown:
+                raise UserError(f"no film has the genre {unknown[0]!r}; known are {', '.join(self.genres)}")
+            names = [wanted[genre.casefold()] for genre in genres]
+            chosen &= np.array([any(name in names for name in film or ()) for film in films["genres"].to_list()])
+        if years is not None:
+            first, last = years
+            known = films["year"].fill_null(-1).to_numpy()
+            chosen &= (known >= (first if first is not None else 0)) & (known <= (last if last is not None else 9999))
+        return np.flatnonzero(chosen)
+
+    def _reasons(
+        self, history_films: np.ndarray, history_ratings: np.ndarray, films: np.ndarray, top: int
+    ) -> list[list[Reason]]:
+        if not len(history_films):
+            return [[] for _ in films]
+        similarity = self._film_space[films] @ self._film_space[history_films].T
+        titles = self.catalogue.films["title"]
+        reasons = []
+        for film, row in zip(films, similarity, strict=True):
+            nearest = [i for i in np.argsort(-row, kind="stable") if row[i] > 0 and history_films[i] != film][:top]
+            reasons.append(
+                [
+                    Reason(
+                        film_id=self.catalogue.film_ids[history_films[i]],
+                        title=titles[int(history_films[i])],
+                        rating=int(history_ratings[i]),
+                        weight=round(float(row[i]), 4),
+                    )
+                    for i in nearest
+                ]
+            )
+        return reasons
+
+    def _recommendation(self, film: int, probabilities: np.ndarray, because: list[Reason]) -> Recommendation:
+        row = self.catalogue.films.row(film, named=True)
+        return Recommendation(
+            film_id=row["film_id"],
+            title=row["title"],
+            year=row["year"],
+            expected_rating=float(probabilities @ RATINGS),
+            reward_probability=float(probabilities[REWARD_FROM - 1 :].sum()),
+            probabilities=[float(probability) for probability in probabilities],
+            because=because,
+        )
+
+
+def _from_hub(repo: str, revision: str | None) -> Path:
+    try:
+        return Path(
+            snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.safetensors", "catalogue/*"])
+        )
+    except HFValidationError:
+        raise UserError(f"{repo}: no such folder") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{repo}: no such folder, and the Hub has no such model for you ({reason})") from error

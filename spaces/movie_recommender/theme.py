@@ -1,0 +1,83 @@
+"""Paper and ink by day, a dark room by night. System fonts only: nothing is fetched."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
+MONO = ["ui-monospace", "Menlo", "Consolas", "monospace"]
+
+PAPER, CARD, LINE, INK, QUIET, ACCENT = "#faf6ef", "#fffdf9", "#e4dacb", "#2a211b", "#6e6055", "#a3431f"
+NIGHT, PANEL, SEAM, LIGHT, DIM, GLOW = "#171310", "#201b17", "#3a322b", "#efe6da", "#b3a494", "#eda35a"
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.orange,
+    secondary_hue=gr.themes.colors.orange,
+    neutral_hue=gr.themes.colors.stone,
+    font=[gr.themes.Font(name) for name in SANS],
+    font_mono=[gr.themes.Font(name) for name in MONO],
+    radius_size=gr.themes.sizes.radius_md,
+).set(
+    body_background_fill=PAPER,
+    body_background_fill_dark=NIGHT,
+    body_text_color=INK,
+    body_text_color_dark=LIGHT,
+    body_text_color_subdued=QUIET,
+    body_text_color_subdued_dark=DIM,
+    background_fill_primary=CARD,
+    background_fill_primary_dark=PANEL,
+    background_fill_secondary=PAPER,
+    background_fill_secondary_dark=NIGHT,
+    border_color_primary=LINE,
+    border_color_primary_dark=SEAM,
+    border_color_accent=ACCENT,
+    border_color_accent_dark=GLOW,
+    color_accent=ACCENT,
+    color_accent_soft="#f6e7dc",
+    color_accent_soft_dark="#3a2a1c",
+    block_background_fill="transparent",
+    block_background_fill_dark="transparent",
+    block_border_width="0px",
+    block_shadow="none",
+    block_label_text_color=QUIET,
+    block_label_text_color_dark=DIM,
+    block_title_text_color=QUIET,
+    block_title_text_color_dark=DIM,
+    block_title_text_weight="400",
+    block_info_text_color=QUIET,
+    block_info_text_color_dark=DIM,
+    input_background_fill=CARD,
+    input_background_fill_dark=PANEL,
+    input_border_color="#cdbfad",
+    input_border_color_dark="#554a40",
+    input_border_color_focus=ACCENT,
+    input_border_color_focus_dark=GLOW,
+    input_border_width="1px",
+    input_placeholder_color="#857668",
+    input_placeholder_color_dark="#94867a",
+    checkbox_background_color=CARD,
+    checkbox_background_color_dark=PANEL,
+    checkbox_background_color_selected=ACCENT,
+    checkbox_background_color_selected_dark="#b8692a",
+    checkbox_border_color="#a8988a",
+    checkbox_border_color_dark="#7a6d61",
+    checkbox_border_color_selected=ACCENT,
+    checkbox_border_color_selected_dark="#b8692a",
+    checkbox_label_background_fill="transparent",
+    checkbox_label_background_fill_dark="transparent",
+    checkbox_label_background_fill_hover="transparent",
+    checkbox_label_background_fill_hover_dark="transparent",
+    checkbox_label_background_fill_selected="transparent",
+    checkbox_label_background_fill_selected_dark="transparent",
+    checkbox_label_text_color_selected=INK,
+    checkbox_label_text_color_selected_dark=LIGHT,
+    button_secondary_background_fill=CARD,
+    button_secondary_background_fill_dark=PANEL,
+    button_secondary_background_fill_hover="#f6ecdf",
+    button_secondary_background_fill_hover_dark="#2c251f",
+    button_secondary_border_color="#cdbfad",
+    button_secondary_border_color_dark="#554a40",
+    button_secondary_text_color=INK,
+    button_secondary_text_color_dark=LIGHT,
+    button_border_width="1px",
+)

@@ -1,0 +1,352 @@
+"""The page in a real browser: the system's Chromium, a server in this process, a toy catalogue.
+
+REEL_SCREENSHOTS=DIR saves pictures of the page; with REEL_MODEL=DIR they show that model instead of the toy.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from fake_recommender import HOSTILE, FakeRecommender
+
+from reel import demo
+
+pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
+
+expect = sync_api.expect
+EXPORT = (
+    "Date,Name,Year,Letterboxd URI,Rating\r\n"
+    "2024-01-01,Saltwater Hotel,1983,https://boxd.it/a,4.5\r\n"
+    "2024-01-02,Blue Orchard,1995,https://boxd.it/b,2\r\n"
+    "2024-01-03,\"<script>document.title='hacked'</script>\",1999,https://boxd.it/c,3\r\n"
+)
+
+
+@dataclass
+class Site:
+    """The running page."""
+
+    address: str
+    folder: Path  # uploads pass through it
+
+
+@dataclass
+class Visit:
+    """One visitor's page, and what it asked for and complained about."""
+
+    page: Any
+    requested: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    space = demo.load_space(demo.SPACE)
+    app = space.build_app(FakeRecommender())
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1")
+    yield Site(address, folder)
+    app.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(site: Site, browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A fresh visit; whatever the test does, the page asks no other host for anything and its console stays clean."""
+    options = getattr(request, "param", {})
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    visit = Visit(context.new_page())
+    visit.page.set_default_timeout(10_000)
+    visit.page.on("request", lambda asked: visit.requested.append(asked.url))
+    visit.page.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.goto(site.address)
+    expect(rows(visit.page).first).to_be_visible()
+    yield visit
+    title = visit.page.title()
+    context.close()
+    strangers = {url for url in visit.requested if urlsplit(url).scheme not in ("data", "blob")}
+    assert {urlsplit(url).hostname for url in strangers} == {"127.0.0.1"}
+    assert visit.complaints == []
+    assert title == "Reel: what to watch next"
+
+
+def rows(page: Any) -> Any:
+    return page.locator("#recommendations tbody tr")
+
+
+def titles(page: Any) -> list[str]:
+    return rows(page).locator(".name").all_inner_texts()
+
+
+def click_stars(stars: Any, rating: int) -> None:
+    box = stars.bounding_box()
+    stars.click(position={"x": box["width"] * (rating - 0.5) / 10, "y": box["height"] / 2})
+
+
+def choose(page: Any, text: str, title: str) -> None:
+    page.get_by_role("combobox", name="Which films have you seen?").fill(text)
+    page.get_by_role("option", name=title).click()
+
+
+def rate(page: Any, text: str, title: str, rating: int) -> None:
+    choose(page, text, title)
+    click_stars(page.locator(".picked .stars"), rating)
+    expect(page.locator("#ratings li", has_text=title)).to_be_visible()
+
+
+def bring(page: Any, name: str, content: bytes) -> None:
+    page.locator("#upload input[type=file]").set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    )
+
+
+def zipped(**files: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(f"{name}.csv", text)
+    return content.getvalue()
+
+
+def test_a_first_visit_finds_the_crowds_favourites_and_films_to_start_with(visit: Visit) -> None:
+    page = visit.page
+    expect(rows(page)).to_have_count(20)
+    expect(page.locator("#status")).to_contain_text("What people like best")
+    expect(page.locator("#ratings")).to_contain_text("Nothing here yet")
+    expect(page.locator(".starters button")).to_have_count(8)
+    expect(rows(page).first.get_by_role("img")).to_have_attribute("aria-label", re.compile("5 stars [0-9]+%$"))
+
+
+def test_three_rated_films_make_recommendations(visit: Visit) -> None:
+    page = visit.page
+    before = titles(page)
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    rate(page, "blue orch", "Blue Orchard", 3)
+    rate(page, "hotel salt", "Saltwater Hotel", 8)
+    expect(page.locator("#status")).to_have_text("Chosen from your 3 ratings.")
+    assert titles(page) != before
+    assert "The Lantern Keeper" not in titles(page)
+    expect(rows(page).first.locator(".why")).to_contain_text("The Lantern Keeper 4½ ★")
+    expect(page.locator("#ratings li")).to_have_count(3)
+
+
+def test_ratings_by_keyboard_alone(visit: Visit) -> None:
+    page = visit.page
+    box = page.get_by_role("combobox", name="Which films have you seen?")
+    box.focus()
+    page.keyboard.type("engine")
+    expect(page.get_by_role("option").first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("option").nth(1)).to_have_attribute("aria-selected", "true")
+    title = page.get_by_role("option").nth(1).inner_text()
+    page.keyboard.press("Enter")
+    expect(page.locator(".picked input")).to_be_focused()
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".picked input")).to_have_attribute("aria-valuetext", "3.5 stars")
+    page.keyboard.press("Enter")
+    expect(box).to_be_focused()
+    rated = page.locator("#ratings li")
+    expect(rated).to_have_count(1)
+    assert title.split()[-1] in rated.inner_text()
+    slider = rated.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("value", "8")
+    expect(slider).to_be_focused()
+
+
+def test_a_rating_is_changed_and_removed(visit: Visit) -> None:
+    page = visit.page
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    rate(page, "blue orch", "Blue Orchard", 3)
+    keeper = page.locator("#ratings li", has_text="The Lantern Keeper")
+    click_stars(keeper.locator(".stars"), 2)
+    expect(keeper.get_by_role("slider")).to_have_attribute("value", "2")
+    expect(rows(page).locator(".given", has_text="1 ★").first).to_be_visible()
+    choose(page, "lantern keep", "The Lantern Keeper")  # the search knows the rating
+    expect(page.locator(".picked input")).to_have_attribute("aria-valuetext", "1 star")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Remove Blue Orchard").click()
+    expect(page.locator("#ratings li")).to_have_count(1)
+    expect(page.locator("#ratings").get_by_role("slider")).to_have_js_property("value", "2")
+    expect(page.locator("#status")).to_have_text("Chosen from your 1 rating.")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Start over").click()
+    expect(page.locator("#status")).to_contain_text("What people like best")
+
+
+def test_a_recommended_film_that_was_seen_is_rated_from_the_table(visit: Visit) -> None:
+    page = visit.page
+    seen = titles(page)[1]
+    rows(page).nth(1).get_by_role("button").click()
+    expect(page.locator(".picked")).to_contain_text(seen)
+    click_stars(page.locator(".picked .stars"), 10)
+    expect(page.locator("#ratings li")).to_contain_text(seen)
+    expect(rows(page).locator(".name", has_text=seen)).to_have_count(0)
+
+
+def test_filters(visit: Visit) -> None:
+    page = visit.page
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    page.get_by_label("From year").fill("1950")
+    page.get_by_label("To year").fill("1980")
+    page.get_by_label("Genres").click()
+    page.get_by_role("option", name="Drama").click()
+    expect(rows(page).locator(".genres", has_text=re.compile("^(?!.*Drama)"))).to_have_count(0)
+    expect(rows(page).locator(".year", has_text=re.compile("19[0134-9][0-9]|20"))).not_to_have_count(0)
+    years = [int(year) for year in rows(page).locator(".year").all_inner_texts()]
+    assert years
+    assert all(1950 <= year <= 1980 for year in years)
+    page.get_by_label("From year").fill("2022")
+    page.get_by_label("To year").fill("2022")
+    expect(page.locator("#recommendations")).to_contain_text("No film fits these filters")
+    page.get_by_label("From year").fill("")
+    page.get_by_label("To year").fill("1930")
+    expect(page.locator("#recommendations")).to_contain_text("No film fits these filters")
+    page.get_by_label("Hide what I have seen").uncheck()
+    expect(rows(page).locator(".name")).to_have_text(["The Lantern Keeper"])
+
+
+def test_how_many(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_label("How many").click()
+    page.get_by_role("option", name="10", exact=True).click()
+    expect(rows(page)).to_have_count(10)
+
+
+def test_an_export_is_read_reported_and_gone_and_a_second_one_works(visit: Visit, site: Site) -> None:
+    page = visit.page
+    bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watched=EXPORT.replace(",Rating", "")))
+    report = page.locator("#report")
+    expect(report).to_contain_text("2 of 3 rated films found here (67%)")
+    expect(page.locator("#status")).to_have_text("Chosen from your 2 ratings.")
+    expect(page.locator("#ratings li")).to_have_count(2)
+    report.get_by_text("1 row not found").click()
+    expect(report.locator("tbody tr")).to_contain_text("<script>document.title")
+    assert list(site.folder.rglob("*")) == []
+
+    bring(page, "ratings.csv", b"Date,Name,Year,Letterboxd URI,Rating\r\n2024-02-01,Seven Engine,,u,5\r\n")
+    expect(report).to_contain_text("rated films found here")
+    expect(report).to_contain_text("of 1 ")
+    assert list(site.folder.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("holiday.jpg", bytes(range(256)) * 20), ("empty.zip", zipped()), ("ratings.csv", b"\x00" * 5000)],
+)
+def test_garbage_gets_a_sentence(visit: Visit, site: Site, name: str, content: bytes) -> None:
+    page = visit.page
+    bring(page, name, content)
+    alert = page.locator("#report").get_by_role("alert")
+    expect(alert).to_contain_text(name)
+    assert "Traceback" not in alert.inner_text()
+    assert str(site.folder) not in alert.inner_text()
+    assert list(site.folder.rglob("*")) == []
+    bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT))
+    expect(page.locator("#report")).to_contain_text("2 of 3 rated films")
+
+
+def test_the_csv_is_what_the_table_shows(visit: Visit, site: Site) -> None:
+    page = visit.page
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    expect(page.locator("#status")).to_contain_text("1 rating")
+    page.get_by_label("How many").click()
+    page.get_by_role("option", name="100").click()
+    expect(rows(page)).to_have_count(59)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").click()
+    assert download.value.suggested_filename == "recommendations.csv"
+    content = Path(download.value.path()).read_text(encoding="utf-8")
+    header, *films = csv.reader(io.StringIO(content, newline=""))
+    assert header[:3] == ["Title", "Year", "Expected stars"]
+    # Browsers fold white space; a spreadsheet would run what starts with "=".
+    assert [film[0].removeprefix("'") for film in films] == titles(page)
+    assert "'=2+5 Ways Home" in {film[0] for film in films}
+    assert list(site.folder.rglob("*")) == []
+
+
+def test_titles_are_text_wherever_they_appear(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("combobox", name="Which films have you seen?").fill("onerror")
+    page.get_by_role("option").click()
+    expect(page.locator(".picked")).to_contain_text(HOSTILE)
+    click_stars(page.locator(".picked .stars"), 10)
+    expect(page.locator("#ratings li .film")).to_contain_text(HOSTILE)
+    expect(rows(page).first.locator(".why")).to_contain_text(HOSTILE)
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_visitors_do_not_see_each_other(visit: Visit, site: Site, browser: Any) -> None:
+    rate(visit.page, "lantern keep", "The Lantern Keeper", 9)
+    other = browser.new_page()
+    other.goto(site.address)
+    expect(other.locator("#ratings")).to_contain_text("Nothing here yet")
+    other.close()
+
+
+@pytest.mark.parametrize("visit", [{"color_scheme": "dark", "has_touch": True}], indirect=True)
+def test_a_phone_needs_no_sideways_scrolling(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT))
+    expect(page.locator("#report")).to_contain_text("2 of 3")
+    page.locator("#report").get_by_text("1 row not found").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+
+
+@pytest.mark.skipif("REEL_SCREENSHOTS" not in os.environ, reason="REEL_SCREENSHOTS names no folder for pictures")
+def test_screenshots(browser: Any, site: Site) -> None:
+    folder = Path(os.environ["REEL_SCREENSHOTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    address, app = site.address, None
+    if model := os.environ.get("REEL_MODEL"):
+        from reel import Recommender
+
+        space = demo.load_space(demo.SPACE)
+        app = space.build_app(Recommender.from_pretrained(model))
+        address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1")
+    for name, width, height, scheme in (
+        ("movie_recommender", 1280, 900, "light"),
+        ("movie_recommender_dark", 1280, 900, "dark"),
+        ("movie_recommender_phone", 390, 844, "light"),
+    ):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = context.new_page()
+        page.goto(address)
+        page.screenshot(path=folder / f"{name}_first.png")
+        for count, rating in enumerate((9, 10, 4, 8), start=1):
+            page.locator(".starters button").nth(count).click()
+            click_stars(page.locator(".picked .stars"), rating)
+            expect(page.locator("#status")).to_contain_text(f"{count} rating", timeout=60_000)
+        page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        page.mouse.move(0, 0)
+        page.screenshot(path=folder / f"{name}.png")
+        context.close()
+    if app is not None:
+        app.close(verbose=False)

@@ -1,0 +1,1 @@
+"""Training and judging: trainers and their arguments, collators, the evaluation protocol and its figures."""

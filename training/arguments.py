@@ -1,0 +1,37 @@
+"""Dataclasses of arguments read from a command line, with a person's mistakes told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from transformers import HfArgumentParser
+
+from data_prep.errors import UserError
+
+
+class _Parser(HfArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def parse_arguments(
+    classes: Sequence[type], arguments: Sequence[str], program: str, description: str | None
+) -> tuple[Any, ...]:
+    """
+    One instance of every dataclass of `classes` from `arguments`.
+
+    Raises:
+        UserError: for an unknown argument or a value that a dataclass refuses.
+    """
+    parser = _Parser(
+        classes,  # type: ignore[arg-type]
+        prog=program,
+        description=description,
+    )
+    try:
+        return parser.parse_args_into_dataclasses(list(arguments))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{error}; see `{program} --help`") from error

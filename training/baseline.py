@@ -1,0 +1,162 @@
+"""
+Compute a rating baseline: nothing is trained by gradients.
+
+    reel train baseline --kind shrunk-bias --data data/sample --output-dir models/shrunk-bias
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data_prep.catalogue import Catalogue
+from data_prep.dataset import Histories, load_histories
+from data_prep.errors import UserError, exit_status
+from modeling.baselines import RatingBaselineConfig, RatingBaselineModel
+from training.arguments import parse_arguments
+from training.output_folder import prepare_output_folder, save_model
+
+# Shrinkages of films and of users tried on validation users, in ratings of prior weight, and the history lengths they
+# are judged at.
+SHRINKAGES = (2.0, 4.0, 8.0)
+SPREAD_LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+ALTERNATIONS = 5
+TARGETS = 10
+
+
+@dataclass
+class BaselineArguments:
+    """
+    Args:
+        data (`str`): a rating data set, a folder or the id of one on the Hub.
+        output_dir (`str`): where the model goes.
+        kind (`str`): `film-mean` or `shrunk-bias`; see `RatingBaselineConfig`.
+        seed (`int`): of the draws from validation users' histories.
+        overwrite (`bool`): whether a non-empty output folder may be replaced.
+    """
+
+    data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
+    output_dir: str = field(metadata={"help": "folder for the model"})
+    kind: str = field(default="shrunk-bias", metadata={"help": "which", "choices": ["film-mean", "shrunk-bias"]})
+    seed: int = field(default=0, metadata={"help": "seed of the draws from validation users"})
+    overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
+
+
+def film_means(histories: Histories, num_films: int) -> np.ndarray:
+    """Mean training rating of every film, `(num_films,)`; the overall mean where there is none."""
+    counts = np.bincount(histories.film_indices, minlength=num_films)
+    sums = np.bincount(histories.film_indices, weights=histories.ratings, minlength=num_films)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), histories.ratings.mean())
+
+
+def film_estimates(histories: Histories, num_films: int, film_shrinkage: float, user_shrinkage: float) -> np.ndarray:
+    """
+    Mean plus film bias of every film, `(num_films,)`, where film and user biases are fitted to one another: a film
+    seen by harsh users is better than its mean says.
+
+    Alternating means, `bias_f = sum(r - mean - bias_u) / (n_f + shrinkage)` and the same for users.
+    """
+    users = np.repeat(np.arange(len(histories)), histories.lengths())
+    films, user_counts = histories.film_indices, histories.lengths()
+    film_counts = np.bincount(films, minlength=num_films)
+    mean = histories.ratings.mean()
+    deviations = histories.ratings - mean
+    user_bias = np.zeros(len(histories))
+    for _ in range(ALTERNATIONS):
+        film_bias = np.bincount(films, deviations - user_bias[users], num_films) / (film_counts + film_shrinkage)
+        user_bias = np.bincount(users, deviations - film_bias[films], len(histories)) / (user_counts + user_shrinkage)
+    return mean + film_bias
+
+
+@dataclass
+class ValidationCases:
+    """Targets of validation users and the ratings known before them, drawn once: `(users, TARGETS + longest)` each."""
+
+    films: np.ndarray
+    ratings: np.ndarray  # 0 where a history has ended
+
+    @classmethod
+    def draw(cls, histories: Histories, seed: int) -> ValidationCases:
+        rows = [(films, ratings) for films, ratings in histories if len(films) > TARGETS]
+        if not rows:
+            raise UserError(
+                f"no validation user has over {TARGETS} ratings; build the data set with a larger validation split"
+            )
+        width = TARGETS + SPREAD_LENGTHS[-1]
+        films = np.zeros((len(rows), width), dtype=np.int64)
+        ratings = np.zeros((len(rows), width), dtype=np.int64)
+        draw = np.random.default_rng(seed)
+        for row, (row_films, row_ratings) in enumerate(rows):
+            order = draw.permutation(len(row_films))[:width]
+            films[row, : len(order)], ratings[row, : len(order)] = row_films[order], row_ratings[order]
+        return cls(films, ratings)
+
+    def errors(self, model: RatingBaselineModel, length: int) -> np.ndarray:
+        """Estimate minus rating of the targets of users with `length` ratings beside them: `(users, TARGETS)`."""
+        users = self.ratings[:, TARGETS + length - 1] > 0
+        films, ratings = torch.from_numpy(self.films[users]), torch.from_numpy(self.ratings[users])
+        history = slice(TARGETS, TARGETS + length)
+        return (
+            model.estimate(films[:, history], ratings[:, history], films[:, :TARGETS]) - ratings[:, :TARGETS]
+        ).numpy()
+
+
+def fit(kind: str, train: Histories, validation: Histories, num_films: int, seed: int = 0) -> RatingBaselineModel:
+    """
+    The baseline of a kind: tables from training users; shrinkages, and the spread at every history length, from
+    validation users.
+    """
+    cases = ValidationCases.draw(validation, seed)
+    longest = int((cases.ratings > 0).sum(1).max()) - TARGETS
+    lengths = [length for length in SPREAD_LENGTHS if length <= longest]
+
+    def model(estimates: np.ndarray, user_shrinkage: float) -> RatingBaselineModel:
+        config = RatingBaselineConfig(
+            kind=kind, num_films=num_films, user_shrinkage=user_shrinkage, spread_lengths=list(lengths)
+        )
+        baseline = RatingBaselineModel(config)
+        baseline.film_estimates.copy_(torch.from_numpy(estimates))
+        return baseline
+
+    with torch.no_grad():
+        if kind == "film-mean":
+            best = model(film_means(train, num_films), 1.0)
+        else:
+            best = min(
+                (
+                    model(film_estimates(train, num_films, film_shrinkage, user_shrinkage), user_shrinkage)
+                    for film_shrinkage in SHRINKAGES
+                    for user_shrinkage in SHRINKAGES
+                ),
+                key=lambda candidate: np.mean(
+                    [np.square(cases.errors(candidate, length)).mean() for length in lengths]
+                ),
+            )
+        spreads = [np.sqrt(np.square(cases.errors(best, length)).mean()) for length in lengths]
+        best.spreads.copy_(torch.tensor(spreads))
+    return best
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line; see the top of the file."""
+    (args,) = parse_arguments((BaselineArguments,), arguments, "reel train baseline", __doc__)
+    folder = Path(args.output_dir)
+    prepare_output_folder(folder, overwrite=args.overwrite)
+    train = load_histories(args.data, "train")
+    catalogue = Catalogue.from_dataset(args.data)  # makes the features that are missing
+    model = fit(args.kind, train, load_histories(args.data, "validation"), len(catalogue), args.seed)
+    save_model(model, catalogue, folder)
+    spreads = ", ".join(
+        f"{spread:.3f} at {length}"
+        for length, spread in zip(model.config.spread_lengths, model.spreads.tolist(), strict=True)
+    )
+    print(f"{args.kind} saved in {folder}; validation RMSE by history length: {spreads}")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

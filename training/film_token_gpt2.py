@@ -1,0 +1,117 @@
+"""
+Train a film-token GPT-2 on rating histories.
+
+    reel train film-token-gpt2 --data data/sample --output-dir models/sample --max-minutes 2
+
+    accelerate launch --config_file accelerate_config.yaml -m training.film_token_gpt2 \\
+        --data data/letterboxd --output-dir models/letterboxd --max-minutes 15
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from data_prep.catalogue import Catalogue
+from data_prep.dataset import load_histories
+from data_prep.errors import exit_status
+from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
+from training.arguments import parse_arguments
+from training.histories import HistoryCollator, HistoryDataset
+from training.output_folder import prepare_output_folder, rating_histogram, save_model
+from training.trainer import RatingTrainer, RatingTrainingArguments
+
+
+@dataclass
+class FilmTokenGPT2Arguments:
+    """
+    Args:
+        data (`str`): a rating data set, a folder or the id of one on the Hub.
+        hidden_size, num_hidden_layers, num_attention_heads, dropout, film_dropout: see `FilmTokenGPT2Config`.
+    """
+
+    data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
+    hidden_size: int = field(default=128, metadata={"help": "width of the transformer"})
+    num_hidden_layers: int = field(default=3, metadata={"help": "transformer blocks"})
+    num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
+    dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
+    film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
+
+    def model_config(self, num_films: int, num_features: int) -> FilmTokenGPT2Config:
+        return FilmTokenGPT2Config(
+            num_films=num_films,
+            num_features=num_features,
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.num_hidden_layers,
+            num_attention_heads=self.num_attention_heads,
+            dropout=self.dropout,
+            film_dropout=self.film_dropout,
+        )
+
+
+def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> dict[str, float]:
+    """
+    Train, save the model with its catalogue in `args.output_dir`, and score it on the validation users.
+
+    Returns:
+        The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
+    """
+    folder = Path(args.output_dir or "")
+    checkpoint = prepare_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
+    histories = load_histories(model_args.data, "train")
+    validation = load_histories(model_args.data, "validation")
+    catalogue = Catalogue.from_dataset(model_args.data)  # makes the features that are missing
+
+    torch.manual_seed(args.seed)
+    dense = catalogue.features.dense(catalogue.film_ids)
+    histogram = rating_histogram(histories, len(catalogue))
+    model = FilmTokenGPT2Model(model_args.model_config(*dense.shape))
+    model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram))
+    if args.process_index == 0:
+        print(
+            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films; "
+            f"{model.num_parameters(only_trainable=True):,} weights, from a config, as there are no pretrained ones",
+            file=sys.stderr,
+        )
+
+    trainer = RatingTrainer(
+        model=model,
+        args=args,
+        train_dataset=HistoryDataset(histories, args.max_history_length, args.seed),
+        eval_dataset=HistoryDataset(validation, args.max_history_length, args.seed, cut=0.0),
+        data_collator=HistoryCollator(leave_one_out=True),
+    )
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.is_world_process_zero():
+        save_model(trainer.accelerator.unwrap_model(trainer.model), catalogue, folder)
+        print(
+            f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in {folder}",
+            file=sys.stderr,
+        )
+    trainer.data_collator = HistoryCollator(leave_one_out=False)
+    scores = trainer.evaluate()
+    if trainer.is_world_process_zero():
+        print(
+            f"validation users, every rating after those before it: RMSE {scores['eval_rmse']:.3f} (1..10), "
+            f"reward accuracy {scores['eval_reward_accuracy']:.3f}, NLL {scores['eval_nll']:.3f}"
+        )
+    return scores
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line; see the top of the file."""
+    train(
+        *parse_arguments(
+            (FilmTokenGPT2Arguments, RatingTrainingArguments), arguments, "reel train film-token-gpt2", __doc__
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""Rating histories as training examples: which piece of which history comes when, and how pieces become a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from data_prep.dataset import Histories
+from modeling.losses import IGNORED
+
+
+class Piece(NamedTuple):
+    """A piece of a history: `length` ratings of history `row`, drawn anew in every epoch."""
+
+    epoch: int
+    row: int
+    length: int
+
+
+class HistoryDataset(Dataset):
+    """
+    Pieces of rating histories. A `Piece` is looked up, not a row number, so that what an example holds depends on
+    `(seed, epoch, row)` alone: not on the process that loads it, nor on what was loaded before.
+
+    An undated history is a set, so its piece is a random draw in random order; of a dated one it is a random run of
+    consecutive ratings.
+
+    Args:
+        histories (`Histories`): the rating histories.
+        max_length (`int`): ratings in a piece, at most.
+        seed (`int`): the seed of every draw.
+        cut (`float`): share of the pieces that are cut at a random length, so that short histories are as well
+            practised.
+    """
+
+    def __init__(self, histories: Histories, max_length: int, seed: int = 0, cut: float = 0.25):
+        self.histories = histories
+        self.max_length = max_length
+        self.seed = seed
+        self.cut = cut
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def lengths(self, epoch: int) -> np.ndarray:
+        """The length of every history's piece in an epoch: `(histories,)` int64."""
+        longest = np.minimum(self.histories.lengths(), self.max_length)
+        draws = np.random.default_rng((self.seed, epoch))
+        shortened = draws.integers(1, longest + 1)
+        return np.where(draws.random(len(longest)) < self.cut, shortened, longest)
+
+    def __getitem__(self, piece: Piece) -> dict[str, np.ndarray]:
+        films, ratings = self.histories.history(piece.row)
+        draw = np.random.default_rng((self.seed, piece.epoch, piece.row))
+        if self.histories.ordered[piece.row]:
+            start = int(draw.integers(0, len(films) - piece.length + 1))
+            chosen = np.arange(start, start + piece.length)
+        else:
+            chosen = draw.permutation(len(films))[: piece.length]
+        return {"film_ids": films[chosen], "ratings": ratings[chosen]}
+
+
+class HistorySampler(Sampler[Piece]):
+    """
+    Every history once an epoch, pieces of about the same length together, so that little of a batch is padding.
+
+    Args:
+        dataset (`HistoryDataset`): whose pieces to order.
+        group_size (`int`): pieces of one optimiser step over all processes and accumulation steps. Groups are shuffled
+            whole, so how a step is shared out over processes and parts does not change what it holds.
+        groups_sorted (`int`): how many groups are sorted by length together.
+    """
+
+    def __init__(self, dataset: HistoryDataset, group_size: int, groups_sorted: int = 50):
+        self.dataset = dataset
+        self.group_size = group_size
+        self.groups_sorted = groups_sorted
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[Piece]:
+        draw = np.random.default_rng((self.dataset.seed, self.epoch, len(self.dataset)))
+        lengths = self.dataset.lengths(self.epoch)
+        order = draw.permutation(len(lengths))
+        window = self.group_size * self.groups_sorted
+        order = np.concatenate(
+            [
+                part[np.argsort(lengths[part], kind="stable")]
+                for part in np.split(order, range(window, len(order), window))
+            ]
+        )
+        groups = np.split(order, range(self.group_size, len(order), self.group_size))
+        last = groups.pop()  # may be smaller than the others, and so stays at the end
+        for group in [groups[i] for i in draw.permutation(len(groups))] + [last]:
+            for row in group.tolist():
+                yield Piece(self.epoch, row, int(lengths[row]))
+
+
+@dataclass
+class HistoryCollator:
+    """
+    Pads pieces on the right to the longest of the batch.
+
+    Args:
+        leave_one_out (`bool`): what the model is told: whether the ratings are among its own statistics, as those of
+            training users are.
+
+    Example:
+
+    ```python
+    >>> collate = HistoryCollator(leave_one_out=True)
+    >>> pieces = [{"film_ids": [4, 7], "ratings": [9, 2]}, {"film_ids": [1], "ratings": [10]}]
+    >>> batch = collate(pieces)
+    >>> batch["film_ids"].tolist(), batch["ratings"].tolist(), batch["labels"].tolist()
+    ([[4, 7], [1, -1]], [[9, 2], [10, 0]], [[9, 2], [10, -100]])
+    ```
+    """
+
+    leave_one_out: bool
+
+    def __call__(self, pieces: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor | bool]:
+        shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
+        film_ids = np.full(shape, -1, dtype=np.int64)
+        ratings = np.zeros(shape, dtype=np.int64)
+        for row, piece in enumerate(pieces):
+            film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
+            ratings[row, : len(piece["ratings"])] = piece["ratings"]
+        return {
+            "film_ids": torch.from_numpy(film_ids),
+            "ratings": torch.from_numpy(ratings),
+            "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
+            "leave_one_out": self.leave_one_out,
+        }

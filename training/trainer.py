@@ -1,0 +1,154 @@
+"""The trainer that all models which learn by gradients share, and its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
+
+from modeling.losses import IGNORED, RatingCrossEntropy
+from training import metrics
+from training.histories import HistoryDataset, HistorySampler
+from training.schedule import Clock, ProgressBar, warmup_and_cosine
+
+
+@dataclass
+class RatingTrainingArguments(TrainingArguments):
+    r"""
+    Arguments of a [`RatingTrainer`]: those of `transformers.TrainingArguments` and these.
+
+    Args:
+        max_minutes (`float`, *optional*): minutes of training. The learning rate then follows the clock instead of
+            the step, and training ends, saved, when they are over; `num_train_epochs` and `max_steps` are ignored.
+        targets (`str`, defaults to `"hard"`): the loss's targets, `"hard"` or `"soft"` (the paper's soft labels).
+        max_history_length (`int`, defaults to 256): ratings of a history that one training example holds, at most.
+            Says nothing about predicting, which reads histories of any length.
+        overwrite (`bool`, defaults to `False`): whether a non-empty output folder may be replaced.
+        resume (`bool`, defaults to `False`): go on from the last checkpoint in the output folder.
+
+    Changed defaults: batches of 32 histories, AdamW at 2e-3 with weight decay 0.05 and beta2 0.98, 100 warm-up steps,
+    one epoch where no minutes are given, a checkpoint every 1,000 steps of which one is kept, no reports to outside
+    services.
+    """
+
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "histories in a batch, per process"})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "histories in a validation batch"})
+    learning_rate: float = field(default=2e-3, metadata={"help": "peak learning rate of AdamW"})
+    weight_decay: float = field(default=0.05, metadata={"help": "decoupled weight decay of AdamW"})
+    adam_beta2: float = field(default=0.98, metadata={"help": "decay of AdamW's second moment"})
+    warmup_steps: float = field(default=100, metadata={"help": "optimiser steps to the peak learning rate"})
+    num_train_epochs: float = field(default=1.0, metadata={"help": "epochs, where no --max-minutes are given"})
+    logging_steps: float = field(default=20, metadata={"help": "optimiser steps between two logged losses"})
+    save_steps: float = field(default=1000, metadata={"help": "optimiser steps between two checkpoints"})
+    save_total_limit: int | None = field(default=1, metadata={"help": "checkpoints to keep"})
+    report_to: str = field(
+        default="none", metadata={"help": "where else to send the logs: tensorboard, wandb, trackio, none"}
+    )
+    disable_tqdm: bool | None = field(default=True, metadata={"help": "the project draws its own progress bar"})
+    dataloader_pin_memory: bool = field(default=False, metadata={"help": "pin batches for the copy to a GPU"})
+
+    max_minutes: float | None = field(
+        default=None, metadata={"help": "minutes of training; the schedule follows the clock"}
+    )
+    targets: str = field(
+        default="hard", metadata={"help": "hard labels, or soft: the paper's", "choices": ["hard", "soft"]}
+    )
+    max_history_length: int = field(default=256, metadata={"help": "ratings in a training example, at most"})
+    overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
+    resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint of the output folder"})
+
+    def __post_init__(self):
+        if self.max_minutes is not None and self.max_minutes <= 0:
+            raise ValueError(f"max_minutes must be above 0, got {self.max_minutes}")
+        if self.targets not in ("hard", "soft"):
+            raise ValueError(f'targets is "hard" or "soft", got {self.targets!r}')
+        if self.max_history_length < 1:
+            raise ValueError(f"max_history_length must be at least 1, got {self.max_history_length}")
+        if self.overwrite and self.resume:
+            raise ValueError("overwrite and resume exclude each other: a folder is replaced or gone on with")
+        if self.max_minutes is not None:
+            self.num_train_epochs, self.max_steps = 10_000, -1  # the clock ends it
+        # Columns are what the collator makes of them, and the labels are ours to name.
+        self.remove_unused_columns = False
+        self.label_names = ["labels"]
+        super().__post_init__()
+
+
+def keep_what_metrics_need(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
+    """Of a model's outputs, the probabilities: what `compute_metrics` gets to see."""
+    return outputs[0].softmax(-1)
+
+
+def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """NLL, RMSE and reward accuracy over all positions of validation histories, each position one case."""
+    labelled = np.asarray(prediction.label_ids) != IGNORED
+    ratings = np.asarray(prediction.label_ids)[labelled]
+    probabilities = np.asarray(prediction.predictions)[labelled]
+    return {
+        name: float(metric(probabilities, ratings))
+        for name, metric in (
+            ("nll", metrics.negative_log_likelihood),
+            ("rmse", metrics.rmse),
+            ("reward_accuracy", metrics.reward_accuracy),
+        )
+    }
+
+
+class RatingTrainer(Trainer):
+    """
+    A `Trainer` for models that return `rating_logits`: the loss of `modeling/losses.py`, exact under gradient
+    accumulation and several processes; a schedule that can follow the clock; SIGINT and SIGTERM end training in order.
+
+    Args:
+        args (`RatingTrainingArguments`): how to train.
+        kwargs: as for `transformers.Trainer`.
+    """
+
+    args: RatingTrainingArguments
+
+    def __init__(self, *, args: RatingTrainingArguments, **kwargs):
+        loss = RatingCrossEntropy(args.targets).to(args.device)
+
+        def compute_loss(outputs, labels, num_items_in_batch=None):
+            return loss(outputs.rating_logits, labels, num_items_in_batch)
+
+        super().__init__(
+            args=args,
+            compute_loss_func=compute_loss,
+            compute_metrics=compute_metrics,
+            preprocess_logits_for_metrics=keep_what_metrics_need,
+            **kwargs,
+        )
+        self.clock = Clock(args.max_minutes)
+        self.add_callback(self.clock)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(ProgressBar(self.clock))
+
+    def _get_train_sampler(self, train_dataset=None):
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if not isinstance(dataset, HistoryDataset):
+            return super()._get_train_sampler(train_dataset)
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return HistorySampler(dataset, group_size=step)
+
+    def _get_eval_sampler(self, eval_dataset):
+        if not isinstance(eval_dataset, HistoryDataset):
+            return super()._get_eval_sampler(eval_dataset)
+        return HistorySampler(eval_dataset, group_size=self.args.eval_batch_size)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
+        """Linear warm-up by steps, then a cosine to zero by steps or, with `max_minutes`, by the clock."""
+        if self.args.max_minutes is None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            warmup = self.args.get_warmup_steps(num_training_steps)
+            self.lr_scheduler = LambdaLR(
+                optimizer or self.optimizer,  # type: ignore[arg-type]
+                lambda step: warmup_and_cosine(step, warmup, self.clock.progress),
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
