@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from data_prep.card import CARD_TAG, DatasetCard, SplitCounts
 from data_prep.errors import UserError
-from data_prep.folders import new_folder, write_shards
+from data_prep.folders import digest_files, new_folder, write_shards
 from data_prep.report import BuildReport
 from data_prep.schema import (
     COLD_CASES_SCHEMA,
@@ -174,6 +174,7 @@ def write_dataset(
                 card.splits[split] = _write_split(
                     folder, split, users[first:last], _slice_users(rows, first, last), cold, films["film_id"].to_list()
                 )
+        card.digests = {config: digest_files(folder / config) for config in card.configs()}
         (folder / "README.md").write_text(card.render(), encoding="utf-8")
     return card
 

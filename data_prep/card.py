@@ -40,6 +40,7 @@ class DatasetCard:
         has_dates: whether any rating is dated.
         left_out: rows left out while building, by (file, kind).
         notes: what was mended while building.
+        digests: a hash of the Parquet files of every config.
     """
 
     source: str
@@ -51,6 +52,7 @@ class DatasetCard:
     has_dates: bool
     left_out: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def users(self) -> int:
@@ -82,6 +84,10 @@ class DatasetCard:
             lines += [f"- config_name: {config}"]
             if config == "histories":
                 lines += ["  default: true"]
+            # `datasets` caches a folder by its last name and this front matter alone. Without something that changes
+            # with the data, a rebuilt folder, or another one of the same name, would be read as the old one.
+            if config in self.digests:
+                lines += [f"  description: content {self.digests[config]}"]
             lines += ["  data_files:"]
             for split in splits:
                 lines += [f"  - split: {split}", f"    path: {config}/{split}-*.parquet"]

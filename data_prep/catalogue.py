@@ -117,23 +117,18 @@ class Catalogue:
     def _ranked(self, query: str, year: int | None) -> list[int]:
         if not query:
             return []
-        titles, padded, years, counts = self._search_columns
-        rows = np.arange(len(titles))
-        for word in query.split():
-            rows = rows[np.strings.find(padded[rows], " " + word) >= 0]
-        if year is not None:
-            rows = rows[years[rows] == year]
-        exact = (titles[rows] == query) | (titles[rows] == "the " + query)
-        return rows[np.lexsort((rows, -counts[rows], ~exact))].tolist()
+        titles, years, counts = self._search_columns
+        words = [" " + word for word in query.split()]
+        rows = [
+            row
+            for row, title in enumerate(titles)
+            if all(word in title for word in words) and (year is None or years[row] == year)
+        ]
+        exact = {" " + query, " the " + query}
+        return sorted(rows, key=lambda row: (titles[row] not in exact, -counts[row], row))
 
     @cached_property
-    def _search_columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Normalised titles, the same with a space in front, years (0 unknown) and rating counts."""
-        titles = [normalise_title(title) for title in self.films["title"].to_list()]
-        text = np.dtypes.StringDType()
-        return (
-            np.array(titles, dtype=text),
-            np.array([" " + title for title in titles], dtype=text),
-            self.films["year"].fill_null(0).to_numpy(),
-            self.films["rating_count"].to_numpy(),
-        )
+    def _search_columns(self) -> tuple[list[str], list[int | None], list[int]]:
+        """Normalised titles with a space in front (so that " word" begins a word), years and rating counts."""
+        titles = [" " + normalise_title(title) for title in self.films["title"].to_list()]
+        return titles, self.films["year"].to_list(), self.films["rating_count"].to_list()

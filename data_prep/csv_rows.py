@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -94,13 +95,16 @@ def _read_fast(path: Path, wanted: dict[str, int], width: int, delimiter: str) -
     bad_lines: list[tuple[int, str]] = []
 
     def skip(row: pa.csv.InvalidRow) -> str:
-        bad_lines.append((row.number, row.text))
+        bad_lines.append((row.number, row.text.encode("latin-1").decode("utf-8", "replace")))
         return "skip"
 
     text = pa.dictionary(pa.int32(), pa.binary())
     names = [str(position) for position in range(width)]
+    # Read as Latin-1, in which all bytes are text, and turned back value by value: Arrow cannot hand over a bad line
+    # that is no UTF-8.
+    stream = pa.transcoding_input_stream(pa.OSFile(str(path)), "latin-1", "utf-8")
     reader = pa.csv.open_csv(
-        path,
+        stream,
         # One thread, so that the rows have numbers.
         read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False, block_size=_BLOCK),
         parse_options=pa.csv.ParseOptions(
@@ -119,13 +123,13 @@ def _read_fast(path: Path, wanted: dict[str, int], width: int, delimiter: str) -
             columns[name] = Column(np.zeros(0, dtype=np.int32), [])
             continue
         chunk = column.chunk(0)
-        raw = chunk.dictionary.to_pylist()
+        raw = [value.decode().encode("latin-1") for value in chunk.dictionary.to_pylist()]
         if any(b"\n" in value for value in raw):
             return None
         columns[name] = _decoded(chunk.indices.to_numpy(), raw)
     if any("\n" in line for _, line in bad_lines):
         return None
-    rows = Rows(columns, None, 2, bad_lines)
+    rows = Rows(columns, None, 2, [(number, line) for number, line in bad_lines if line.strip()])
     if bad_lines:
         bad = np.array([number for number, _ in bad_lines], dtype=np.int64)
         # Output row i was row i + 2 of a file without the bad lines before it.
@@ -136,44 +140,41 @@ def _read_fast(path: Path, wanted: dict[str, int], width: int, delimiter: str) -
 
 def _read_line_by_line(path: Path, wanted: dict[str, int], width: int, delimiter: str) -> Rows:
     """Every line on its own, whatever quotes the one before has left open."""
-    codes: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    codes = {name: array.array("i") for name in wanted}
     indices: dict[str, dict[bytes, int]] = {name: {} for name in wanted}
-    numbers: list[np.ndarray] = []
+    numbers = array.array("q")
     bad_lines: list[tuple[int, str]] = []
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+    separator = delimiter.encode()
+    columns = [(position, indices[name], codes[name]) for name, position in wanted.items()]
+    with path.open("rb") as file:
         next(file, None)
-        numbered = enumerate(file, start=2)
-        while chunk := [item for item, _ in zip(numbered, range(500_000), strict=False)]:
-            good = []
-            for number, line in chunk:
-                fields = _fields(line, delimiter)
-                if len(fields) == width:
-                    good.append((number, fields))
-                elif line.strip():
-                    bad_lines.append((number, line.strip()))
-            numbers.append(np.array([number for number, _ in good], dtype=np.int64))
-            for name, position in wanted.items():
-                index = indices[name]
-                codes[name].append(
-                    np.array(
-                        [
-                            index.setdefault(fields[position].encode("utf-8", "surrogateescape"), len(index))
-                            for _, fields in good
-                        ],
-                        dtype=np.int32,
-                    )
-                )
-    columns = {
-        name: _decoded(np.concatenate([np.zeros(0, np.int32), *codes[name]]), list(indices[name])) for name in wanted
-    }
-    return _without_blank_rows(Rows(columns, np.concatenate([np.zeros(0, np.int64), *numbers]), 2, bad_lines))
+        for number, line in enumerate(file, start=2):
+            line = line.rstrip(b"\r\n")
+            fields = _quoted_fields(line, delimiter) if b'"' in line else line.split(separator)
+            if len(fields) != width:
+                if line.strip():
+                    bad_lines.append((number, line.decode("utf-8", "replace").strip()))
+                continue
+            numbers.append(number)
+            for position, index, column in columns:
+                value = fields[position]
+                column.append(index.setdefault(value, len(index)))
+    return _without_blank_rows(
+        Rows(
+            {name: _decoded(np.array(codes[name], dtype=np.int32), list(indices[name])) for name in wanted},
+            np.array(numbers, dtype=np.int64),
+            2,
+            bad_lines,
+        )
+    )
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
+def _quoted_fields(line: bytes, delimiter: str) -> list[bytes]:
     try:
-        return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+        fields = next(csv.reader([line.decode("latin-1")], delimiter=delimiter), [])
     except csv.Error:
         return []
+    return [field.encode("latin-1") for field in fields]
 
 
 def _decoded(codes: np.ndarray, raw: Sequence[bytes]) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shutil
@@ -105,3 +106,12 @@ def write_shards(
             end = min(rows, (number + 1) * per_file)
             for first in range(number * per_file, end, rows_per_group):
                 writer.write_table(batch(first, min(first + rows_per_group, end)))
+
+
+def digest_files(folder: Path) -> str:
+    """A hash of the names and contents of all files in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
+    return digest.hexdigest()[:32]

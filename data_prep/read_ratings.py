@@ -57,15 +57,16 @@ def read_ratings(path: Path, films: pl.DataFrame, report: BuildReport) -> pl.Dat
     values = _decode(rating, _whole_rating, np.int8, 0)
     good = np.ones(len(values), dtype=bool)
 
-    def reject(kind: str, bad: np.ndarray, shown: Callable[[int], str]) -> None:
+    def reject(kind: str, bad: np.ndarray, shown: str | Callable[[int], str]) -> None:
         bad = bad & good
-        first = [(rows.number(row), shown(row)) for row in np.flatnonzero(bad)[:SHOWN_OFFENDERS].tolist()]
-        report.reject(path.name, kind, int(bad.sum()), first)
+        first = np.flatnonzero(bad)[:SHOWN_OFFENDERS].tolist()
+        offenders = [(rows.number(row), shown if isinstance(shown, str) else shown(row)) for row in first]
+        report.reject(path.name, kind, int(bad.sum()), offenders)
         np.logical_and(good, ~bad, out=good)
 
     report.reject(path.name, BAD_LINE, len(rows.bad_lines), rows.bad_lines)
     for name, column in zip(_REQUIRED, (user, film, rating), strict=True):
-        reject(NULL_FIELD, column.codes < 0, lambda _, text=f"no {name}": text)
+        reject(NULL_FIELD, column.codes < 0, f"no {name}")
     for column in (user, film, rating):
         broken = np.array([isinstance(value, bytes) for value in column.values], dtype=bool)
         if broken.any():

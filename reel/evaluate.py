@@ -70,13 +70,13 @@ def main(arguments: Sequence[str]) -> None:
     ]
     report = {"data": options.data} | report
     _write_json(options.out, report)
-    print_report(report)
+    written = [options.out]
     if options.figures is not None:
         from training.figures import draw_figures
 
-        for figure in draw_figures(report, options.figures):
-            print(f"wrote {figure}", file=sys.stderr)
-    print(f"wrote {options.out}", file=sys.stderr)
+        written += draw_figures(report, options.figures)
+    print("wrote " + ", ".join(map(str, written)), file=sys.stderr)
+    print_report(report)
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
@@ -103,9 +103,11 @@ def print_report(report: Mapping[str, Any]) -> None:
 
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-    for metric, title in PRINTED_METRICS.items():
-        console.print(_table(report, metric, title))
-    console.print("In brackets: 95 % intervals, by bootstrap over users. * the difference's interval excludes zero.")
+    with console.capture() as capture:  # printed by ourselves: rich turns a closed pipe (`| head`) into exit status 1
+        for metric, title in PRINTED_METRICS.items():
+            console.print(_table(report, metric, title))
+    print(capture.get().rstrip())
+    print("In brackets: 95 % intervals, by bootstrap over users. * the difference's interval excludes zero.")
 
 
 def _table(report: Mapping[str, Any], metric: str, title: str) -> Table:

@@ -22,6 +22,7 @@ from data_prep.errors import UserError
 from data_prep.export import read_history
 from data_prep.history import Export
 from reel.cases import EncodedCases
+from training.quiet import without_bars
 
 # Where each model type's classes are registered.
 MODEL_MODULES = {"film_token_gpt2": "modeling.film_token_gpt2", "rating_baseline": "modeling.baselines"}
@@ -111,14 +112,16 @@ class Recommender:
         import_module(MODEL_MODULES[model_type])
         catalogue = Catalogue.load(folder)
         try:
-            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            with without_bars():
+                model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(f"{folder_or_repo}: the model's weights cannot be read ({error})") from error
         return cls(model, catalogue)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its catalogue into a folder that `from_pretrained` reads."""
-        self.model.save_pretrained(folder)
+        with without_bars():
+            self.model.save_pretrained(folder)
         self.catalogue.save(Path(folder))
 
     # -- predicting

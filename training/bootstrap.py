@@ -3,6 +3,9 @@
 A resample is a row of counts, how often each user was drawn. Nearly every metric is a function of sums over cases, so
 its value in all the resamples is one product [resamples, users] @ [users, sums]; only the AUC needs the cases
 themselves, sorted once.
+
+The ECE is an exception to read with care: resampling adds noise to every bin, so its resampled values lie above the
+value itself, and a well calibrated model's interval may not hold it.
 """
 
 from __future__ import annotations

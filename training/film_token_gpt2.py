@@ -42,6 +42,9 @@ class FilmTokenGPT2Arguments:
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
 
+    def __post_init__(self):
+        self.model_config(num_films=1, num_features=1)  # refuses what does not fit together before anything is loaded
+
     def model_config(self, num_films: int, num_features: int) -> FilmTokenGPT2Config:
         return FilmTokenGPT2Config(
             num_films=num_films,
@@ -74,7 +77,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram))
     if args.process_index == 0:
         print(
-            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films; "
+            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films, "
+            f"in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
             f"{model.num_parameters(only_trainable=True):,} weights, from a config, as there are no pretrained ones",
             file=sys.stderr,
         )
@@ -88,6 +92,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     )
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_state()  # the learning curve
     if trainer.is_world_process_zero():
         save_model(trainer.accelerator.unwrap_model(trainer.model), catalogue, folder)
         print(

@@ -123,6 +123,7 @@ class HistoryCollator:
     >>> batch = collate(pieces)
     >>> batch["film_ids"].tolist(), batch["ratings"].tolist(), batch["labels"].tolist()
     ([[4, 7], [1, -1]], [[9, 2], [10, 0]], [[9, 2], [10, -100]])
+
     ```
     """
 

@@ -14,6 +14,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories
 from data_prep.errors import UserError
+from training.quiet import without_bars
 
 
 def prepare_output_folder(folder: Path, *, overwrite: bool = False, resume: bool = False) -> str | None:
@@ -67,7 +68,8 @@ def save_model(model: PreTrainedModel, catalogue: Catalogue, folder: Path) -> No
     that is killed leaves either the old model or the new one.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as beside:
-        model.save_pretrained(beside)
+        with without_bars():
+            model.save_pretrained(beside)
         catalogue.save(Path(beside))
         for path in sorted(Path(beside).rglob("*")):
             if path.is_file():

@@ -20,10 +20,11 @@ def warmup_and_cosine(step: int, warmup_steps: int, progress: float) -> float:
 
     Args:
         step (`int`): optimiser steps made.
-        warmup_steps (`int`): steps over which it rises linearly.
+        warmup_steps (`int`): steps over which it rises linearly, or a twentieth of the run where that comes sooner.
         progress (`float`): how much of the run is over, 0..1; it falls along half a cosine.
     """
-    return min(1.0, (step + 1) / max(1, warmup_steps)) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+    warmup = min(1.0, max((step + 1) / max(1, warmup_steps), 20 * progress))
+    return warmup * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 
 
 class Clock(TrainerCallback, ExportableState):

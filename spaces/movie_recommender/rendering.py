@@ -138,7 +138,7 @@ def import_report(exported: Mapping[str, Any]) -> str:
     counts, unmatched, rejected = exported["counts"], exported["unmatched"], exported["rejected"]
     share = f" ({counts['matched'] / counts['rated']:.0%})" if counts["rated"] else ""
     watched = len(set(exported["watched"]) - {film["film_id"] for film in exported["history"]})
-    also = f" {watched:,} more that you watched count as seen." if watched else ""
+    also = f" {watched:,} more that you watched count{'s' if watched == 1 else ''} as seen." if watched else ""
     head = f"<p><b>{counts['matched']:,} of {counts['rated']:,} rated films</b> found here{share}.{also}</p>"
     not_found = [(row["row"], _named(row["name"], row["year"]), row["reason"]) for row in unmatched]
     malformed = [(f"{row['file']} {row['row']}", escape(str(row["value"])), row["reason"]) for row in rejected]

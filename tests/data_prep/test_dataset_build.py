@@ -117,6 +117,17 @@ def test_a_rebuild_is_identical_to_the_byte(
     assert digest(tmp_path / "first") == digest(tmp_path / "second")
 
 
+def test_load_dataset_never_takes_one_data_set_for_another(tmp_path: Path) -> None:
+    """`datasets` caches by the folder's last name: a rebuilt folder, or a namesake elsewhere, must still be read."""
+    for parent, number in (("one", 3), ("two", 4), ("one", 5)):
+        films = pl.DataFrame({"film_id": [f"f{film}" for film in range(number)]})
+        ratings = pl.DataFrame({"user_id": ["ann"] * number, "film_id": films["film_id"], "rating": [7] * number})
+        out = tmp_path / parent / "data"
+        write_dataset(out, films, ratings, source="made up", splits={"train": 1.0})
+        assert len(datasets.load_dataset(str(out), "films", split="train")) == number
+        assert len(datasets.load_dataset(str(out), "histories", split="train")[0]["film_indices"]) == number
+
+
 def test_splits_do_not_depend_on_the_key(
     tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from export_cases import DIARY, FILMS, HEAT, RATINGS, WATCHED, adds_up, rows, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from data_prep.errors import exit_status
 from data_prep.export import read_export, read_history
 from data_prep.history import Export
 from data_prep.matching import TitleMatcher
+from tests.data_prep.export_cases import DIARY, FILMS, HEAT, RATINGS, WATCHED, adds_up, rows, zipped
 
 
 def read(tmp_path: Path, content: str | bytes, name: str = "ratings.csv") -> Export:

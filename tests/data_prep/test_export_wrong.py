@@ -10,13 +10,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from export_cases import DIARY, FILMS, HEAT, RATINGS, WATCHED, adds_up, rows, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep import archive
 from data_prep.errors import UserError
 from data_prep.export import read_export, read_history
+from tests.data_prep.export_cases import DIARY, FILMS, HEAT, RATINGS, WATCHED, adds_up, rows, zipped
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -34,6 +34,7 @@ EXPORT = (
     "2024-01-02,Blue Orchard,1995,https://boxd.it/b,2\r\n"
     "2024-01-03,\"<script>document.title='hacked'</script>\",1999,https://boxd.it/c,3\r\n"
 )
+WATCHED = "Date,Name,Year,Letterboxd URI\r\n2024-01-01,Saltwater Hotel,1983,a\r\n2024-01-04,Seven Engine,1957,d\r\n"
 
 
 @dataclass
@@ -239,18 +240,18 @@ def test_how_many(visit: Visit) -> None:
 
 def test_an_export_is_read_reported_and_gone_and_a_second_one_works(visit: Visit, site: Site) -> None:
     page = visit.page
-    bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watched=EXPORT.replace(",Rating", "")))
+    bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watched=WATCHED))
     report = page.locator("#report")
     expect(report).to_contain_text("2 of 3 rated films found here (67%)")
+    expect(report).to_contain_text("1 more that you watched counts as seen")
     expect(page.locator("#status")).to_have_text("Chosen from your 2 ratings.")
     expect(page.locator("#ratings li")).to_have_count(2)
     report.get_by_text("1 row not found").click()
     expect(report.locator("tbody tr")).to_contain_text("<script>document.title")
     assert list(site.folder.rglob("*")) == []
 
-    bring(page, "ratings.csv", b"Date,Name,Year,Letterboxd URI,Rating\r\n2024-02-01,Seven Engine,,u,5\r\n")
-    expect(report).to_contain_text("rated films found here")
-    expect(report).to_contain_text("of 1 ")
+    bring(page, "ratings.csv", b"Date,Name,Year,Letterboxd URI,Rating\r\n2024-02-01,Seven Keeper,1939,u,5\r\n")
+    expect(report).to_contain_text("1 of 1 rated films found here")
     assert list(site.folder.rglob("*")) == []
 
 
@@ -268,6 +269,15 @@ def test_garbage_gets_a_sentence(visit: Visit, site: Site, name: str, content: b
     assert list(site.folder.rglob("*")) == []
     bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT))
     expect(page.locator("#report")).to_contain_text("2 of 3 rated films")
+
+
+def test_an_upload_of_over_20_megabytes_is_refused(visit: Visit, site: Site, tmp_path: Path) -> None:
+    page = visit.page
+    large = tmp_path / "letterboxd-me.zip"
+    large.write_bytes(bytes(21 * 1024 * 1024))
+    page.locator("#upload input[type=file]").set_input_files(large)
+    expect(page.get_by_text(re.compile("exceed", re.IGNORECASE)).first).to_be_visible()
+    assert list(site.folder.rglob("*")) == []
 
 
 def test_the_csv_is_what_the_table_shows(visit: Visit, site: Site) -> None:

@@ -176,7 +176,7 @@ def test_plan_of_lengths(
 
 
 def test_cold_cases() -> None:
-    """Histories of 50 are drawn from the full ones: the latest where ordered, the same for all cases of a user else."""
+    """Histories of 50 come from the full ones: the latest where ordered, else one draw for all cases of a user."""
     histories = make_histories([60, 20, 70], ordered=[True, False, False])
     users = [0, 0, 1, 2, 2]
     parts = [histories.history(user) for user in users]

@@ -1,0 +1,187 @@
+"""The film-token GPT-2: what it may see, what it may not, and that saving and caching change nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+
+from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
+from tests.modeling.toy import NUM_FILMS, toy_history, toy_model
+
+
+@pytest.fixture(scope="module")
+def model() -> FilmTokenGPT2Model:
+    return toy_model()
+
+
+def padded(films: torch.Tensor, ratings: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    extra = width - films.shape[1]
+    return torch.nn.functional.pad(films, (0, extra), value=-1), torch.nn.functional.pad(ratings, (0, extra))
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 37, 600])
+def test_histories_of_any_length_give_a_distribution(model, length):
+    films, ratings = toy_history(length)
+    candidates = torch.arange(8).expand(2, -1)
+    probabilities = model.predict(films, ratings, candidates)
+    assert probabilities.shape == (2, 8, 10)
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(2, 8))
+    if length:
+        output = model(films, ratings)
+        assert output.rating_logits.shape == (2, length, 10)
+        assert ((output.expected_rating > 1) & (output.expected_rating < 10)).all()
+
+
+def test_padding_changes_no_prediction(model):
+    films, ratings = toy_history(9)
+    plain = model(films, ratings).rating_logits
+    wide = model(*padded(films, ratings, 14)).rating_logits[:, :9]
+    torch.testing.assert_close(wide, plain, rtol=0, atol=1e-6)
+    candidates = torch.arange(5).expand(2, -1)
+    torch.testing.assert_close(
+        model.predict(*padded(films, ratings, 14), candidates),
+        model.predict(films, ratings, candidates),
+        rtol=0,
+        atol=1e-6,
+    )
+
+
+def test_no_prediction_sees_its_own_rating_or_anything_later(model):
+    films, ratings = toy_history(12)
+    before = model(films, ratings).rating_logits
+    for place in (0, 5, 11):
+        other = ratings.clone()
+        other[:, place] = other[:, place] % 10 + 1
+        after = model(films, other).rating_logits
+        assert torch.equal(after[:, : place + 1], before[:, : place + 1])
+        other_films = films.clone()
+        other_films[:, place] = (other_films[:, place] + 1) % NUM_FILMS
+        after = model(other_films, ratings).rating_logits
+        assert torch.equal(after[:, :place], before[:, :place])
+    changed = model(films, torch.cat([ratings[:, :1] % 10 + 1, ratings[:, 1:]], 1)).rating_logits
+    assert not torch.allclose(changed[:, 1:], before[:, 1:])
+
+
+@pytest.mark.parametrize("length", [0, 1, 11])
+def test_cached_scoring_equals_scoring_each_candidate_alone(model, length):
+    films, ratings = toy_history(length)
+    candidates = torch.tensor([[3, 17, 3, 29], [0, 8, 21, 1]])
+    cached = model.predict(films, ratings, candidates, candidates_at_once=3)
+    for column in range(candidates.shape[1]):
+        longer = torch.cat([films, candidates[:, column : column + 1]], 1)
+        ignored = torch.cat([ratings, torch.ones(2, 1, dtype=torch.long)], 1)
+        alone = model(longer, ignored).rating_logits[:, -1].softmax(-1)
+        torch.testing.assert_close(cached[:, column], alone, rtol=0, atol=2e-6)
+
+
+def test_a_batch_of_unequal_histories_equals_each_alone(model):
+    (short_films, short_ratings), (long_films, long_ratings) = toy_history(3, 1), toy_history(8, 1, seed=2)
+    films = torch.cat([padded(short_films, short_ratings, 8)[0], long_films])
+    ratings = torch.cat([padded(short_films, short_ratings, 8)[1], long_ratings])
+    candidates = torch.tensor([[4, 5], [6, -1]])
+    together = model.predict(films, ratings, candidates)
+    torch.testing.assert_close(together[0], model.predict(short_films, short_ratings, candidates[:1])[0])
+    torch.testing.assert_close(together[1, :1], model.predict(long_films, long_ratings, candidates[1:, :1])[0])
+
+
+def test_leave_one_out_equals_statistics_without_the_users_ratings():
+    model = toy_model(film_dropout=0.0)
+    films, ratings = torch.tensor([[4, 9, 2, 25]]), torch.tensor([[7, 1, 10, 4]])
+    model.rating_histogram[films[0], ratings[0] - 1] += 1  # the user is one of the training users
+    mean = model.config.mean_rating
+    overall = model.rating_histogram.sum(0)
+    seen = model(films, ratings, leave_one_out=True).rating_logits
+    model.rating_histogram[films[0], ratings[0] - 1] -= 1
+    # The overall distribution smooths every film's; a training run keeps it fixed.
+    difference = overall - model.rating_histogram.sum(0)
+    model.rating_histogram[0] += difference  # film 0 is not in the history: the totals stay as they were
+    without = model(films, ratings, leave_one_out=False).rating_logits
+    assert model.config.mean_rating == mean
+    torch.testing.assert_close(seen, without)
+
+
+def test_an_untrained_model_is_its_prior():
+    torch.manual_seed(0)
+    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2)).eval()
+    histogram = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 5, 90, 5], [10] * 10, [0] * 10]).float()
+    model.set_film_tables(torch.randn(3, 2), histogram)
+    empty = torch.zeros(1, 0, dtype=torch.long)
+    loved, spread, unknown = model.predict(empty, empty, torch.arange(3)[None])[0]
+    ratings = torch.arange(1, 11).float()
+    assert 8.3 < loved @ ratings < 9.0
+    assert spread @ ratings < loved @ ratings
+    overall = histogram.sum(0) / histogram.sum()
+    torch.testing.assert_close(unknown, overall, rtol=0, atol=5e-3)
+    harsh = model.predict(torch.tensor([[1] * 8]), torch.tensor([[1] * 8]), torch.arange(3)[None])[0] @ ratings
+    kind = model.predict(torch.tensor([[1] * 8]), torch.tensor([[10] * 8]), torch.arange(3)[None])[0] @ ratings
+    assert (harsh < torch.stack([loved, spread, unknown]) @ ratings).all()
+    assert (kind > harsh + 1).all()
+
+
+def test_film_dropout_withholds_all_that_is_known_of_a_film():
+    model = toy_model(film_dropout=0.999).train()
+    torch.manual_seed(0)
+    films, ratings = toy_history(6)
+    dropped = model(films, ratings).rating_logits
+    with torch.no_grad():
+        model.film_embedding.weight.zero_()
+    histogram = model.rating_histogram.clone()
+    # With every film dropped, neither embeddings nor any film's own statistics matter: only the overall distribution.
+    model.rating_histogram.copy_(histogram.flip(0))
+    torch.manual_seed(0)
+    torch.testing.assert_close(model(films, ratings).rating_logits, dropped)
+
+
+def test_save_and_load_are_equal_to_the_bit(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".py", ".py", ".safetensors"]
+    films, ratings = toy_history(9)
+    expected = model(films, ratings).rating_logits
+    for loaded in (FilmTokenGPT2Model.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
+        assert type(loaded) is FilmTokenGPT2Model
+        assert torch.equal(loaded.eval()(films, ratings).rating_logits, expected)
+    assert AutoConfig.from_pretrained(tmp_path).to_diff_dict() == model.config.to_diff_dict()
+
+
+def test_loads_with_remote_code_in_a_process_without_the_project(model, tmp_path):
+    folder = tmp_path / "model"
+    model.save_pretrained(folder)
+    films, ratings = toy_history(9)
+    torch.save({"films": films, "ratings": ratings}, tmp_path / "inputs.pt")
+    script = f"""
+import sys, torch
+from transformers import AutoModel
+model = AutoModel.from_pretrained({str(folder)!r}, trust_remote_code=True).eval()
+assert not any(name.split(".")[0] in ("modeling", "data_prep", "training", "reel") for name in sys.modules)
+inputs = torch.load({str(tmp_path / "inputs.pt")!r})
+torch.save(model(inputs["films"], inputs["ratings"]).rating_logits.detach(), {str(tmp_path / "outputs.pt")!r})
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=120)
+    assert torch.equal(torch.load(tmp_path / "outputs.pt"), model(films, ratings).rating_logits)
+
+
+def test_config_survives_json(tmp_path):
+    config = FilmTokenGPT2Config(num_films=7, num_features=3, hidden_size=32, num_attention_heads=2, film_dropout=0.1)
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "film_token_gpt2"
+    assert FilmTokenGPT2Config.from_pretrained(tmp_path).to_diff_dict() == config.to_diff_dict()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_films": 0}, "num_films"),
+        ({"hidden_size": 10, "num_attention_heads": 3}, "num_attention_heads=3"),
+        ({"film_dropout": 1.0}, "film_dropout"),
+        ({"user_shrinkage": 0.0}, "user 0.0"),
+        ({"mean_rating": 0.5}, "1..10"),
+    ],
+)
+def test_config_refuses_nonsense(settings, message):
+    with pytest.raises(ValueError, match=message):
+        FilmTokenGPT2Config(**settings)

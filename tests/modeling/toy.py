@@ -1,0 +1,26 @@
+"""A small film-token GPT-2 with all its weights away from zero, and histories for it."""
+
+from __future__ import annotations
+
+import torch
+
+from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
+
+NUM_FILMS = 30
+
+
+def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
+    torch.manual_seed(seed)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, **settings}
+    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=NUM_FILMS, num_features=5, **shape))
+    model.set_film_tables(torch.randn(NUM_FILMS, 5), torch.randint(0, 20, (NUM_FILMS, 10)).float())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model.eval()
+
+
+def toy_history(length: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    films = torch.randint(0, NUM_FILMS, (batch, length), generator=draw)
+    return films, torch.randint(1, 11, (batch, length), generator=draw)

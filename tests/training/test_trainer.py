@@ -1,0 +1,212 @@
+"""The trainer: exact under accumulation, processes and resuming; ends by the clock; learns; says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_prep.dataset import load_histories
+from data_prep.errors import UserError
+from modeling.film_token_gpt2 import FilmTokenGPT2Model
+from tests.modeling.toy import toy_model
+from training.film_token_gpt2 import main
+from training.histories import HistoryCollator, HistoryDataset
+from training.trainer import RatingTrainer, RatingTrainingArguments
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SMALL = ["--hidden-size", "16", "--num-hidden-layers", "1", "--num-attention-heads", "2", "--film-dropout", "0"]
+
+
+def tiny_model(num_films: int) -> FilmTokenGPT2Model:
+    model = toy_model(film_dropout=0.0)
+    model.config.num_films = num_films
+    model = FilmTokenGPT2Model(model.config)
+    model.set_film_tables(torch.ones(num_films, 5), torch.ones(num_films, 10))
+    return model
+
+
+def trained(dataset: Path, folder: Path, **settings) -> tuple[FilmTokenGPT2Model, list[float]]:
+    """A run of three steps over 48 histories, and its losses."""
+    torch.manual_seed(0)
+    arguments = RatingTrainingArguments(
+        output_dir=str(folder),
+        use_cpu=True,
+        max_steps=3,
+        warmup_steps=0,
+        logging_steps=1,
+        save_strategy="no",
+        max_history_length=32,
+        **settings,
+    )
+    histories = load_histories(str(dataset), "train")
+    trainer = RatingTrainer(
+        model=tiny_model(80),
+        args=arguments,
+        train_dataset=HistoryDataset(histories, 32),
+        data_collator=HistoryCollator(leave_one_out=True),
+    )
+    trainer.train()
+    return trainer.model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.parametrize("targets", ["hard", "soft"])
+def test_eight_small_steps_accumulated_equal_one_large(tiny_dataset, tmp_path, targets):
+    small, small_losses = trained(
+        tiny_dataset, tmp_path, targets=targets, per_device_train_batch_size=1, gradient_accumulation_steps=8
+    )
+    large, large_losses = trained(tiny_dataset, tmp_path, targets=targets, per_device_train_batch_size=8)
+    assert small_losses == pytest.approx(large_losses, rel=1e-5)
+    for one, other in zip(small.parameters(), large.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
+
+
+def test_two_processes_equal_one(tiny_dataset, tmp_path):
+    common = ["-m", "training.film_token_gpt2", "--data", str(tiny_dataset), *SMALL, "--max-steps", "4"]
+    common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    losses = {}
+    for name, config, batch in (
+        ("one", "accelerate_config.yaml", "8"),
+        ("two", "training/recipes/two_cpu_processes.yaml", "4"),
+    ):
+        out = tmp_path / name
+        command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config, *common]
+        command += ["--per-device-train-batch-size", batch, "--output-dir", str(out)]
+        result = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=240)
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert {"one": "in 1 process;", "two": "in 2 processes;"}[name] in result.stderr
+        losses[name] = losses_of(out)
+    assert len(losses["one"]) == 4
+    assert losses["two"] == pytest.approx(losses["one"], rel=1e-5)
+
+
+def losses_of(folder: Path) -> list[float]:
+    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    return [entry["loss"] for entry in history if "loss" in entry]
+
+
+def test_learns_and_saves_a_model_that_recommends(tiny_dataset, tmp_path, capsys):
+    out = tmp_path / "model"
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(out), *SMALL, "--per-device-train-batch-size", "8"]
+    main([*arguments, "--max-steps", "150", "--warmup-steps", "10", "--learning-rate", "0.01"])
+    assert "validation users" in capsys.readouterr().out
+    losses = losses_of(out)
+    assert losses[-1] < losses[0] - 0.1
+    assert not list(out.glob("checkpoint-*"))
+
+    from reel import Recommender
+
+    recommender = Recommender.from_pretrained(out)
+    assert len(recommender.recommend([("film-03", 9)], top=5)) == 5
+
+
+def test_a_run_by_the_clock_ends_by_the_clock(tiny_dataset, tmp_path):
+    out = tmp_path / "model"
+    started = time.monotonic()
+    main(
+        [
+            "--data",
+            str(tiny_dataset),
+            "--output-dir",
+            str(out),
+            *SMALL,
+            "--max-minutes",
+            "0.05",
+            "--logging-steps",
+            "1",
+        ]
+    )
+    assert 3 <= time.monotonic() - started < 15
+    rates = [
+        entry["learning_rate"]
+        for entry in json.loads((out / "trainer_state.json").read_text())["log_history"]
+        if "learning_rate" in entry
+    ]
+    assert max(rates) > 1e-3
+    assert rates[-1] < max(rates) / 4
+
+
+def test_resuming_gives_the_losses_of_an_uninterrupted_run(tiny_dataset, tmp_path, monkeypatch):
+    common = ["--data", str(tiny_dataset), *SMALL, "--logging-steps", "1", "--per-device-train-batch-size", "8"]
+    common += ["--num-train-epochs", "2", "--use-cpu", "True"]
+    main([*common, "--output-dir", str(tmp_path / "whole")])
+    interrupted = tmp_path / "interrupted"
+
+    class PowerCut(Exception):
+        pass
+
+    steps = iter(range(100))
+    training_step = RatingTrainer.training_step
+
+    def stop_at_eight(self, *args, **kwargs):
+        if next(steps) == 8:
+            raise PowerCut
+        return training_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(RatingTrainer, "training_step", stop_at_eight)
+    with pytest.raises(PowerCut):
+        main([*common, "--save-steps", "5", "--output-dir", str(interrupted)])
+    monkeypatch.undo()
+    assert (interrupted / "checkpoint-5").is_dir()
+    main([*common, "--save-steps", "5", "--output-dir", str(interrupted), "--resume"])
+    logs = losses_of(tmp_path / "whole"), losses_of(interrupted)
+    assert len(logs[0]) == 12
+    assert logs[1] == pytest.approx(logs[0], rel=1e-6)
+
+
+def test_sigterm_ends_training_and_the_model_is_saved(tiny_dataset, tmp_path):
+    out = tmp_path / "model"
+    command = [sys.executable, "-m", "training.film_token_gpt2", "--data", str(tiny_dataset), "--output-dir", str(out)]
+    process = subprocess.Popen(
+        [*command, *SMALL, "--max-minutes", "30", "--save-steps", "3"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("checkpoint-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors[-2000:]
+    assert (out / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--max-minutes", "0"], "max_minutes must be above 0, got 0"),
+        (["--hidden-size", "30", "--num-attention-heads", "4"], "num_attention_heads=4 does not divide"),
+        (["--no-such-option", "1"], "--no-such-option"),
+        (["--targets", "fuzzy"], "fuzzy"),
+        (["--resume"], "no checkpoint to resume"),
+        (["--resume", "--overwrite"], "exclude each other"),
+    ],
+)
+def test_wrong_arguments_are_one_line(tiny_dataset, tmp_path, extra, message):
+    with pytest.raises(UserError, match=message) as error:
+        main(["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model"), *extra])
+    assert "\n" not in str(error.value)
+
+
+def test_a_full_output_folder_is_not_overwritten_by_mistake(tiny_dataset, tmp_path):
+    (tmp_path / "diary.txt").write_text("mine")
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path)]
+    with pytest.raises(UserError, match="--overwrite"):
+        main(arguments)
+    with pytest.raises(UserError, match="no model"):
+        main([*arguments, "--overwrite"])
+    assert (tmp_path / "diary.txt").read_text() == "mine"
+
+
+def test_a_data_set_that_is_none(tmp_path):
+    with pytest.raises(UserError, match="reel data sample"):
+        main(["--data", str(tmp_path / "nowhere"), "--output-dir", str(tmp_path / "model")])
