@@ -22,7 +22,7 @@ from data_prep.dataset import load_histories
 from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
-from training.histories import HistoryCollator, HistoryDataset
+from training.histories import HistoryDataset, collate
 from training.output_folder import prepare_output_folder, rating_histogram, save_model
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
@@ -86,9 +86,9 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     trainer = RatingTrainer(
         model=model,
         args=args,
-        train_dataset=HistoryDataset(histories, args.max_history_length, args.seed),
-        eval_dataset=HistoryDataset(validation, args.max_history_length, args.seed, cut=0.0),
-        data_collator=HistoryCollator(leave_one_out=True),
+        train_dataset=HistoryDataset(histories, args.max_history_length, leave_one_out=True, seed=args.seed),
+        eval_dataset=HistoryDataset(validation, args.max_history_length, leave_one_out=False, seed=args.seed, cut=0.0),
+        data_collator=collate,
     )
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=checkpoint)
@@ -99,7 +99,6 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
             f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in {folder}",
             file=sys.stderr,
         )
-    trainer.data_collator = HistoryCollator(leave_one_out=False)
     scores = trainer.evaluate()
     if trainer.is_world_process_zero():
         print(

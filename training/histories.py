@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,14 +32,19 @@ class HistoryDataset(Dataset):
     Args:
         histories (`Histories`): the rating histories.
         max_length (`int`): ratings in a piece, at most.
+        leave_one_out (`bool`): whether these ratings are among the model's own statistics, as those of training
+            users are.
         seed (`int`): the seed of every draw.
         cut (`float`): share of the pieces that are cut at a random length, so that short histories are as well
             practised.
     """
 
-    def __init__(self, histories: Histories, max_length: int, seed: int = 0, cut: float = 0.25):
+    def __init__(
+        self, histories: Histories, max_length: int, *, leave_one_out: bool, seed: int = 0, cut: float = 0.25
+    ):
         self.histories = histories
         self.max_length = max_length
+        self.leave_one_out = leave_one_out
         self.seed = seed
         self.cut = cut
 
@@ -54,7 +58,7 @@ class HistoryDataset(Dataset):
         shortened = draws.integers(1, longest + 1)
         return np.where(draws.random(len(longest)) < self.cut, shortened, longest)
 
-    def __getitem__(self, piece: Piece) -> dict[str, np.ndarray]:
+    def __getitem__(self, piece: Piece) -> dict[str, Any]:
         films, ratings = self.histories.history(piece.row)
         draw = np.random.default_rng((self.seed, piece.epoch, piece.row))
         if self.histories.ordered[piece.row]:
@@ -62,7 +66,7 @@ class HistoryDataset(Dataset):
             chosen = np.arange(start, start + piece.length)
         else:
             chosen = draw.permutation(len(films))[: piece.length]
-        return {"film_ids": films[chosen], "ratings": ratings[chosen]}
+        return {"film_ids": films[chosen], "ratings": ratings[chosen], "leave_one_out": self.leave_one_out}
 
 
 class HistorySampler(Sampler[Piece]):
@@ -106,39 +110,29 @@ class HistorySampler(Sampler[Piece]):
                 yield Piece(self.epoch, row, int(lengths[row]))
 
 
-@dataclass
-class HistoryCollator:
+def collate(pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
     """
     Pads pieces on the right to the longest of the batch.
-
-    Args:
-        leave_one_out (`bool`): what the model is told: whether the ratings are among its own statistics, as those of
-            training users are.
 
     Example:
 
     ```python
-    >>> collate = HistoryCollator(leave_one_out=True)
     >>> pieces = [{"film_ids": [4, 7], "ratings": [9, 2]}, {"film_ids": [1], "ratings": [10]}]
-    >>> batch = collate(pieces)
+    >>> batch = collate([{**piece, "leave_one_out": True} for piece in pieces])
     >>> batch["film_ids"].tolist(), batch["ratings"].tolist(), batch["labels"].tolist()
     ([[4, 7], [1, -1]], [[9, 2], [10, 0]], [[9, 2], [10, -100]])
 
     ```
     """
-
-    leave_one_out: bool
-
-    def __call__(self, pieces: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor | bool]:
-        shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
-        film_ids = np.full(shape, -1, dtype=np.int64)
-        ratings = np.zeros(shape, dtype=np.int64)
-        for row, piece in enumerate(pieces):
-            film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
-            ratings[row, : len(piece["ratings"])] = piece["ratings"]
-        return {
-            "film_ids": torch.from_numpy(film_ids),
-            "ratings": torch.from_numpy(ratings),
-            "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
-            "leave_one_out": self.leave_one_out,
-        }
+    shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
+    film_ids = np.full(shape, -1, dtype=np.int64)
+    ratings = np.zeros(shape, dtype=np.int64)
+    for row, piece in enumerate(pieces):
+        film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
+        ratings[row, : len(piece["ratings"])] = piece["ratings"]
+    return {
+        "film_ids": torch.from_numpy(film_ids),
+        "ratings": torch.from_numpy(ratings),
+        "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
+        "leave_one_out": pieces[0]["leave_one_out"],
+    }

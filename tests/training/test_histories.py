@@ -9,7 +9,7 @@ import pytest
 
 import training.histories
 from data_prep.dataset import Histories
-from training.histories import HistoryCollator, HistoryDataset, HistorySampler, Piece
+from training.histories import HistoryDataset, HistorySampler, Piece
 
 
 def histories(lengths: list[int], ordered: bool = False) -> Histories:
@@ -25,22 +25,22 @@ def histories(lengths: list[int], ordered: bool = False) -> Histories:
 
 
 def test_an_example_depends_on_seed_epoch_and_row_alone():
-    first, second = (HistoryDataset(histories([40, 7]), max_length=16, seed=3) for _ in range(2))
+    first, second = (HistoryDataset(histories([40, 7]), max_length=16, leave_one_out=True, seed=3) for _ in range(2))
     second[Piece(9, 1, 5)]  # having loaded something else changes nothing
     for piece in (Piece(0, 0, 16), Piece(4, 0, 9), Piece(0, 1, 7)):
         np.testing.assert_array_equal(first[piece]["film_ids"], second[piece]["film_ids"])
-    other = HistoryDataset(histories([40, 7]), max_length=16, seed=4)
+    other = HistoryDataset(histories([40, 7]), max_length=16, leave_one_out=True, seed=4)
     assert not np.array_equal(first[Piece(0, 0, 16)]["film_ids"], other[Piece(0, 0, 16)]["film_ids"])
     assert not np.array_equal(first[Piece(0, 0, 16)]["film_ids"], first[Piece(1, 0, 16)]["film_ids"])
 
 
 def test_films_keep_their_ratings():
-    example = HistoryDataset(histories([40]), max_length=16)[Piece(0, 0, 16)]
+    example = HistoryDataset(histories([40]), max_length=16, leave_one_out=True)[Piece(0, 0, 16)]
     np.testing.assert_array_equal(example["ratings"], example["film_ids"] % 10 + 1)
 
 
 def test_undated_histories_are_reordered_and_every_rating_comes_round():
-    dataset = HistoryDataset(histories([40]), max_length=16)
+    dataset = HistoryDataset(histories([40]), max_length=16, leave_one_out=True)
     seen = [dataset[Piece(epoch, 0, 16)]["film_ids"] for epoch in range(30)]
     assert set(np.concatenate(seen)) == set(range(40))
     assert not any(np.array_equal(films, np.sort(films)) for films in seen)
@@ -48,7 +48,7 @@ def test_undated_histories_are_reordered_and_every_rating_comes_round():
 
 
 def test_dated_histories_keep_their_order():
-    dataset = HistoryDataset(histories([40], ordered=True), max_length=16)
+    dataset = HistoryDataset(histories([40], ordered=True), max_length=16, leave_one_out=True)
     starts = set()
     for epoch in range(60):
         films = dataset[Piece(epoch, 0, 16)]["film_ids"]
@@ -58,18 +58,18 @@ def test_dated_histories_keep_their_order():
 
 
 def test_lengths_are_within_bounds_and_some_are_cut():
-    dataset = HistoryDataset(histories([1, 5, 300] * 200), max_length=64, cut=0.25)
+    dataset = HistoryDataset(histories([1, 5, 300] * 200), max_length=64, leave_one_out=True, cut=0.25)
     longest = np.minimum(dataset.histories.lengths(), 64)
     lengths = dataset.lengths(epoch=0)
     assert (lengths >= 1).all()
     assert (lengths <= longest).all()
     assert 0.15 < (lengths < longest)[longest == 64].mean() < 0.35
-    assert (HistoryDataset(dataset.histories, 64, cut=0.0).lengths(0) == longest).all()
+    assert (HistoryDataset(dataset.histories, 64, leave_one_out=True, cut=0.0).lengths(0) == longest).all()
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_epoch_has_every_history_once(epoch):
-    sampler = HistorySampler(HistoryDataset(histories([3, 30] * 50), max_length=16), group_size=8)
+    sampler = HistorySampler(HistoryDataset(histories([3, 30] * 50), max_length=16, leave_one_out=True), group_size=8)
     sampler.set_epoch(epoch)
     pieces = list(sampler)
     assert sorted(piece.row for piece in pieces) == list(range(100))
@@ -77,16 +77,16 @@ def test_an_epoch_has_every_history_once(epoch):
 
 
 def test_groups_do_not_depend_on_how_they_are_shared_out():
-    dataset = HistoryDataset(histories([3, 30, 9] * 40), max_length=16)
+    dataset = HistoryDataset(histories([3, 30, 9] * 40), max_length=16, leave_one_out=True)
     assert list(HistorySampler(dataset, group_size=8)) == list(HistorySampler(dataset, group_size=8))
 
 
 def test_groups_hold_pieces_of_about_the_same_length():
-    dataset = HistoryDataset(histories(list(range(1, 201))), max_length=200, cut=0.0)
+    dataset = HistoryDataset(histories(list(range(1, 201))), max_length=200, leave_one_out=True, cut=0.0)
     pieces = list(HistorySampler(dataset, group_size=8))
     groups = [[piece.length for piece in pieces[i : i + 8]] for i in range(0, 200, 8)]
     assert sum(max(group) * len(group) for group in groups) < 1.1 * sum(map(sum, groups))
 
 
 def test_the_collators_example():
-    assert doctest.testmod(training.histories, extraglobs={"collate": HistoryCollator(leave_one_out=True)}).failed == 0
+    assert doctest.testmod(training.histories).failed == 0

@@ -18,7 +18,7 @@ from data_prep.errors import UserError
 from modeling.film_token_gpt2 import FilmTokenGPT2Model
 from tests.modeling.toy import toy_model
 from training.film_token_gpt2 import main
-from training.histories import HistoryCollator, HistoryDataset
+from training.histories import HistoryDataset, collate
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -50,8 +50,8 @@ def trained(dataset: Path, folder: Path, **settings) -> tuple[FilmTokenGPT2Model
     trainer = RatingTrainer(
         model=tiny_model(80),
         args=arguments,
-        train_dataset=HistoryDataset(histories, 32),
-        data_collator=HistoryCollator(leave_one_out=True),
+        train_dataset=HistoryDataset(histories, 32, leave_one_out=True),
+        data_collator=collate,
     )
     trainer.train()
     return trainer.model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
