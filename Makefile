@@ -6,7 +6,7 @@
 #              make demo TORCH_INDEX=URL
 PYTHON ?= python3
 TORCH_INDEX ?=
-PORT ?= 7860
+PORT ?=
 REEL_DATA ?= data/sample
 REEL_MODEL ?= models/sample
 MINUTES ?= 1.5
@@ -19,7 +19,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DELETE_ON_ERROR:
 
 demo: .venv/demo-installed $(REEL_MODEL)/model.safetensors
-	$(BIN)/reel demo --model $(REEL_MODEL) --port $(PORT)
+	$(BIN)/reel demo --model $(REEL_MODEL) $(if $(PORT),--port $(PORT))
 
 test: .venv/dev-installed
 	$(BIN)/python -m pytest

@@ -8,7 +8,6 @@ ratings.csv), watched.csv, watchlist.csv and likes/films.csv. They name films by
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from data_prep.archive import REMEDY, Budget, read_files, read_limited
-from data_prep.errors import UserError
+from data_prep.errors import CommandParser, UserError
 from data_prep.export_csv import BrokenFile, Row, Table, parse_table
 from data_prep.history import Export, Rejected, parse_history
 from data_prep.matching import Match, TitleMatcher
@@ -188,7 +187,7 @@ def _assemble(
 
 def main(arguments: Sequence[str]) -> None:
     """`reel data export`: see the module's docstring."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="reel data export",
         description="A Letterboxd account export as one history, matched to the films of a data set.",
     )

@@ -9,7 +9,6 @@ by film id and never joined by position.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -26,7 +25,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from data_prep.dataset import load_films, load_histories
-from data_prep.errors import UserError
+from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_folder
 from data_prep.text_embeddings import TEXT_MODEL, TEXT_SIZE, embed_texts, find_text_model
 from data_prep.user_keys import cache_folder
@@ -144,7 +143,7 @@ class _Block:
 
 def main(arguments: Sequence[str]) -> None:
     """The command `reel data features`."""
-    parser = argparse.ArgumentParser(prog="reel data features", description="Film features of a data set.")
+    parser = CommandParser(prog="reel data features", description="Film features of a data set.")
     parser.add_argument("data", metavar="DIR", help="data set folder, or id of a data set on the Hub")
     options = parser.parse_args(arguments)
     started = time.monotonic()

@@ -9,7 +9,6 @@ Matrix"), as members' exports have it.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import polars as pl
 
 from data_prep.build import check_replaceable, write_dataset
 from data_prep.card import DatasetCard
-from data_prep.errors import UserError
+from data_prep.errors import CommandParser, UserError
 from data_prep.splits import parse_fold, parse_splits
 
 EXPECTED_USERS, EXPECTED_FILMS, EXPECTED_RATINGS = 671, 9_066, 100_004
@@ -37,7 +36,7 @@ _TRAILING_YEAR = re.compile(r"\s*\((\d{4})[^()]*\)\s*$")
 
 def main(arguments: Sequence[str]) -> None:
     """The command `reel data sample`."""
-    parser = argparse.ArgumentParser(prog="reel data sample", description="The built-in real sample as a data set.")
+    parser = CommandParser(prog="reel data sample", description="The built-in real sample as a data set.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; an older one is replaced")
     parser.add_argument("--splits", type=parse_splits, default=SAMPLE_SPLITS, help="train=.8,validation=.1,test=.1")
     parser.add_argument("--fold", type=parse_fold, help="I/K: fold I of K users is the test set (instead of --splits)")

@@ -12,14 +12,13 @@ Rows that cannot be right are left out and reported by kind with the first offen
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.build import check_replaceable, write_dataset
 from data_prep.card import DatasetCard
-from data_prep.errors import UserError
+from data_prep.errors import CommandParser, UserError
 from data_prep.read_films import read_films
 from data_prep.read_ratings import read_ratings
 from data_prep.report import BuildReport
@@ -28,7 +27,7 @@ from data_prep.splits import DEFAULT_SPLITS, check_splits, parse_splits
 
 def main(arguments: Sequence[str]) -> None:
     """The command `reel data tables`."""
-    parser = argparse.ArgumentParser(prog="reel data tables", description="Tables of ratings and films as a data set.")
+    parser = CommandParser(prog="reel data tables", description="Tables of ratings and films as a data set.")
     parser.add_argument(
         "--ratings", type=Path, required=True, help="Parquet or CSV: user_id, film_id, rating (1 to 10), ..."
     )

@@ -27,14 +27,16 @@ class RatingCrossEntropy(nn.Module):
 
     Args:
         targets (`str`): `"hard"`, all the mass on the true rating, or `"soft"`, the paper's `soft_labels`.
+        squared_error (`float`): weight of (expected rating - rating)^2 beside the cross-entropy; 0 leaves it out.
     """
 
     targets: torch.Tensor
 
-    def __init__(self, targets: str = "hard"):
+    def __init__(self, targets: str = "hard", squared_error: float = 0.0):
         super().__init__()
         if targets not in ("hard", "soft"):
             raise ValueError(f'targets is "hard" or "soft", got {targets!r}')
+        self.squared_error = squared_error
         self.register_buffer("targets", soft_labels() if targets == "soft" else torch.eye(NUM_RATINGS))
 
     def forward(
@@ -49,5 +51,9 @@ class RatingCrossEntropy(nn.Module):
         """
         labelled = labels != IGNORED
         log_probabilities = rating_logits[labelled].log_softmax(-1)
-        total = -(self.targets[labels[labelled] - 1] * log_probabilities).sum()
+        ratings = labels[labelled]
+        total = -(self.targets[ratings - 1] * log_probabilities).sum()
+        if self.squared_error:
+            expected = log_probabilities.exp() @ torch.arange(1, NUM_RATINGS + 1, device=ratings.device).float()
+            total = total + self.squared_error * (expected - ratings).square().sum()
         return total / (labelled.sum() if num_items is None else num_items)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from data_prep.errors import UserError
+
 if TYPE_CHECKING:
     from reel.recommender import Reason, Recommendation, Recommender
 
-__all__ = ["Reason", "Recommendation", "Recommender"]
+__all__ = ["Reason", "Recommendation", "Recommender", "UserError"]
 
 
 def __getattr__(name: str) -> Any:

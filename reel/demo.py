@@ -5,7 +5,6 @@ Serves the Space of the repository's `spaces/movie_recommender` on 127.0.0.1 and
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from data_prep.errors import UserError
+from data_prep.errors import CommandParser, UserError
 
 SPACE = Path(__file__).resolve().parents[1] / "spaces" / "movie_recommender"
 
@@ -25,9 +24,7 @@ def main(arguments: Sequence[str]) -> None:
         UserError: there is no Space beside this package, Gradio is missing, the model cannot be loaded, or the port is
             taken.
     """
-    parser = argparse.ArgumentParser(
-        prog="reel demo", description="Rate films in the browser and get recommendations."
-    )
+    parser = CommandParser(prog="reel demo", description="Rate films in the browser and get recommendations.")
     parser.add_argument("--model", required=True, help="a model folder, or a model repository on the Hub")
     parser.add_argument("--port", type=int, help="the port on 127.0.0.1 (default: the first free one from 7860 on)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")

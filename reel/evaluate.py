@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.errors import UserError
+from data_prep.errors import CommandParser, UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -175,8 +175,8 @@ def _with_interval(row: Row, key: str, form: str, mark: str = "") -> str:
     return f"{value}{mark} [{low}, {high}]"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reel evaluate", description=(__doc__ or "").split("\n")[0])
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="reel evaluate", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
         "--model", required=True, nargs="+", metavar="DIR", help="model folders or Hub repositories, baselines last"
     )

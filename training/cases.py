@@ -2,8 +2,9 @@
 
 A user's ratings are laid out once, `history ..., ten targets`. An ordered history keeps its order, so the targets are
 its latest ratings; an unordered one is shuffled by a hash of (seed, user, film). The history of length k is always the
-k ratings just before the targets, so shorter ones are nested in longer ones. Neither the order of the users nor of an
-undated user's rows, nor the films' numbering, has any influence.
+k ratings just before the targets, so shorter ones are nested in longer ones. A user is told by what they rated:
+neither the order of the users nor of an undated user's rows, nor the films' numbering, nor the user ids, which are
+keyed hashes and differ from machine to machine, have any influence.
 """
 
 from __future__ import annotations
@@ -67,17 +68,18 @@ class ProtocolCases:
         lengths = np.diff(histories.offsets)
         users = np.flatnonzero(lengths >= NUM_TARGETS)
         self.num_left_out = len(lengths) - len(users)
+        film_keys = hashes(film_ids, "film")
+        prints = fingerprints(histories, film_keys)
         if max_users is not None and len(users) > max_users:
-            drawn = hashes([histories.user_ids[user] for user in users], f"{seed} users")
+            drawn = salted(prints[users], f"{seed} users")
             users = np.sort(users[np.argsort(drawn, kind="stable")[:max_users]])
-        self.user_ids = names = [histories.user_ids[user] for user in users]
+        self.user_ids = [histories.user_ids[user] for user in users]
         lengths = lengths[users]
         self.film_ids = pa.array(film_ids, type=pa.string())
         self.room = lengths - NUM_TARGETS
         self._ends = np.cumsum(lengths)
 
-        film_keys = hashes(film_ids, "film")
-        user_keys = hashes(names, f"{seed} order")
+        user_keys = salted(prints[users], f"{seed} order")
         self._films = np.empty(lengths.sum(), dtype=np.int32)
         self._ratings = np.empty(lengths.sum(), dtype=np.int8)
         for start in range(0, len(users), USERS_PER_LAYOUT):
@@ -90,7 +92,7 @@ class ProtocolCases:
         targets = self._ends[:, None] - NUM_TARGETS + np.arange(NUM_TARGETS)
         self.target_films, self.target_ratings = self._films[targets], self._ratings[targets]
         # Another hash than the order's: the targets are the rows with the largest of those.
-        self.sample_keys = mix(hashes(names, f"{seed} sample")[:, None] ^ film_keys[self.target_films])
+        self.sample_keys = mix(salted(prints[users], f"{seed} sample")[:, None] ^ film_keys[self.target_films])
 
     def __len__(self) -> int:
         return len(self.room)
@@ -176,6 +178,18 @@ def laid_out(
     shuffled = mix(user_keys[user_of_row] ^ film_keys[histories.film_indices[rows]])
     keys = np.where(histories.ordered[users][user_of_row], row_in_user.astype(np.uint64), shuffled)
     return rows[np.lexsort((keys, user_of_row))]
+
+
+def fingerprints(histories: Histories, film_keys: np.ndarray) -> NDArray[np.uint64]:
+    """A 64-bit hash of each user's set of ratings, [users]: the same for the same ratings on every machine."""
+    rows = mix(film_keys[histories.film_indices] + histories.ratings.astype(np.uint64))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(rows, dtype=np.uint64)])
+    return sums[histories.offsets[1:]] - sums[histories.offsets[:-1]]
+
+
+def salted(keys: np.ndarray, salt: str) -> NDArray[np.uint64]:
+    """Hashes of the hashes `keys`, others for every `salt`."""
+    return mix(keys ^ hashes([salt], "salt"))
 
 
 def hashes(names: Sequence[str], salt: str) -> NDArray[np.uint64]:

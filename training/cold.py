@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from training.cases import hashes, laid_out, mix
+from training.cases import fingerprints, hashes, laid_out, mix, salted
 from training.evaluation import Advance, CaseScorer, Row, Scoreboard, checked
 
 if TYPE_CHECKING:
@@ -43,14 +43,15 @@ class ColdTables:
         names = cold.histories.user_ids
         ordered = dict(zip(histories.user_ids, histories.ordered.tolist(), strict=True))
         self.cold = replace(
-            cold, histories=replace(cold.histories, ordered=np.array([ordered[n] for n in names], bool))
+            cold, histories=replace(cold.histories, ordered=np.array([ordered.get(n, False) for n in names], bool))
         )
         chosen = None if users is None else set(users)
         self.cases = np.array([case for case, name in enumerate(names) if chosen is None or name in chosen], np.int64)
         self.film_ids = pa.array(film_ids, type=pa.string())
         self._film_keys = hashes(film_ids, "film")
-        self._user_keys = hashes(names, f"{seed} order")
-        self.sample_keys = mix(hashes(names, f"{seed} sample") ^ self._film_keys[cold.film_index])
+        prints = fingerprints(cold.histories, self._film_keys)
+        self._user_keys = salted(prints, f"{seed} order")
+        self.sample_keys = mix(salted(prints, f"{seed} sample") ^ self._film_keys[cold.film_index])
 
     def with_room(self, context_length: int | str) -> np.ndarray:
         """The cases whose history is at least that long; all for "full"."""

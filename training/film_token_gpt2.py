@@ -32,7 +32,8 @@ class FilmTokenGPT2Arguments:
     """
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
-        hidden_size, num_hidden_layers, num_attention_heads, dropout, film_dropout: see `FilmTokenGPT2Config`.
+        hidden_size, num_hidden_layers, num_attention_heads, dropout, film_dropout, embedding_shrinkage: see
+            `FilmTokenGPT2Config`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
@@ -41,6 +42,10 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
+
+    embedding_shrinkage: float = field(
+        default=50.0, metadata={"help": "training ratings at which a film's learned embedding counts half"}
+    )
 
     def __post_init__(self):
         self.model_config(num_films=1, num_features=1)  # refuses what does not fit together before anything is loaded
@@ -54,6 +59,7 @@ class FilmTokenGPT2Arguments:
             num_attention_heads=self.num_attention_heads,
             dropout=self.dropout,
             film_dropout=self.film_dropout,
+            embedding_shrinkage=self.embedding_shrinkage,
         )
 
 

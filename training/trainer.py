@@ -25,6 +25,7 @@ class RatingTrainingArguments(TrainingArguments):
         max_minutes (`float`, *optional*): minutes of training. The learning rate then follows the clock instead of
             the step, and training ends, saved, when they are over; `num_train_epochs` and `max_steps` are ignored.
         targets (`str`, defaults to `"hard"`): the loss's targets, `"hard"` or `"soft"` (the paper's soft labels).
+        squared_error (`float`, defaults to 0.0): weight in the loss of the squared error of the expected rating.
         max_history_length (`int`, defaults to 256): ratings of a history that one training example holds, at most.
             Says nothing about predicting, which reads histories of any length.
         overwrite (`bool`, defaults to `False`): whether a non-empty output folder may be replaced.
@@ -56,6 +57,9 @@ class RatingTrainingArguments(TrainingArguments):
     )
     targets: str = field(
         default="hard", metadata={"help": "hard labels, or soft: the paper's", "choices": ["hard", "soft"]}
+    )
+    squared_error: float = field(
+        default=0.0, metadata={"help": "weight of the expected rating's squared error in the loss"}
     )
     max_history_length: int = field(default=256, metadata={"help": "ratings in a training example, at most"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
@@ -111,7 +115,7 @@ class RatingTrainer(Trainer):
     args: RatingTrainingArguments
 
     def __init__(self, *, args: RatingTrainingArguments, **kwargs):
-        loss = RatingCrossEntropy(args.targets).to(args.device)
+        loss = RatingCrossEntropy(args.targets, args.squared_error).to(args.device)
 
         def compute_loss(outputs, labels, num_items_in_batch=None):
             return loss(outputs.rating_logits, labels, num_items_in_batch)

@@ -19,6 +19,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
             for films it has never seen.
         film_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a film's mean to the overall mean.
         user_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a user's bias to zero.
+        embedding_shrinkage (`float`, defaults to 50.0): training ratings at which a film's learned embedding counts
+            half.
         mean_rating (`float`, defaults to 6.5): mean of the training ratings, on the 1..10 scale.
         initializer_range (`float`, defaults to 0.02): standard deviation of the initial weights.
     """
@@ -36,6 +38,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         film_dropout: float = 0.02,
         film_shrinkage: float = 5.0,
         user_shrinkage: float = 5.0,
+        embedding_shrinkage: float = 50.0,
         mean_rating: float = 6.5,
         initializer_range: float = 0.02,
         **kwargs,
@@ -60,6 +63,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.film_dropout = film_dropout
         self.film_shrinkage = film_shrinkage
         self.user_shrinkage = user_shrinkage
+        self.embedding_shrinkage = embedding_shrinkage
         self.mean_rating = mean_rating
         self.initializer_range = initializer_range
         super().__init__(**kwargs)

@@ -138,17 +138,14 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         """Tokens and means of `film_ids`; `own_ratings` (same shape, 1..10) are taken out of the statistics."""
         film_ids = film_ids.clamp(min=0)
         distinct, positions = film_ids.unique(return_inverse=True)
-        embedding = self.film_embedding(distinct)
-        known = torch.ones_like(distinct, dtype=embedding.dtype)
+        histogram = self.rating_histogram[distinct]
+        known = torch.ones_like(histogram[:, 0])
         if self.training and self.config.film_dropout:
-            known = (torch.rand_like(known) >= self.config.film_dropout).to(embedding.dtype)
-            embedding = embedding * known[:, None]
-        # Once per distinct film, not once per rating.
-        content = self.feature_projection(self.film_features[distinct]) + embedding
+            known = (torch.rand_like(known) >= self.config.film_dropout).to(known.dtype)
+        content = self._content(distinct, known)  # once per distinct film, not once per rating
 
         overall = self.rating_histogram.sum(0)
         overall = overall / overall.sum().clamp(min=1) + 1e-3
-        histogram = self.rating_histogram[distinct]
         histogram = F.embedding(positions, histogram)
         if own_ratings is not None:
             histogram = (histogram - F.one_hot(own_ratings.clamp(min=1) - 1, NUM_RATINGS)).clamp(min=0)
@@ -164,10 +161,21 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         )
         return Films(F.embedding(positions, content) + self.statistics_projection(statistics), means, log_shares)
 
+    def _content(self, film_ids: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """
+        What features and training say a film is like: `(films, hidden_size)`. A film's own embedding counts as far as
+        training ratings speak for it; with few of them, the film is what its features say. `known` (films) is 0 for
+        films read as new.
+        """
+        counts = self.rating_histogram[film_ids].sum(-1)
+        trust = known * counts / (counts + self.config.embedding_shrinkage)
+        return self.feature_projection(self.film_features[film_ids]) + trust[:, None] * self.film_embedding(film_ids)
+
     @torch.no_grad()
     def film_vectors(self) -> torch.Tensor:
         """The film space: what features and training say of every film's content, `(num_films, hidden_size)`."""
-        return self.feature_projection(self.film_features) + self.film_embedding.weight
+        everything = torch.arange(self.config.num_films, device=self.film_features.device)
+        return self._content(everything, torch.ones_like(self.film_features[:, 0]))
 
     def _events(self, films: Films, ratings: torch.Tensor) -> torch.Tensor:
         """Films that were rated, with their ratings, as the part of the next token that tells of them: (...,

@@ -29,7 +29,7 @@ from takeaway import recommendations_csv  # noqa: E402
 from theme import THEME  # noqa: E402
 from uploads import ABANDONED_AFTER, private_folder  # noqa: E402
 
-from data_prep.errors import UserError  # noqa: E402
+from reel import UserError  # noqa: E402
 
 UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again

@@ -13,7 +13,7 @@ import rendering
 from session import Session
 from uploads import discard, sweep
 
-from data_prep.errors import UserError
+from reel import UserError
 
 logger = logging.getLogger("reel.space")
 

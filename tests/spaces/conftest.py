@@ -7,4 +7,3 @@ from pathlib import Path
 
 SPACE = Path(__file__).resolve().parents[2] / "spaces" / "movie_recommender"
 sys.path.insert(0, str(SPACE))
-sys.path.insert(0, str(Path(__file__).resolve().parent))

@@ -18,7 +18,6 @@ import pytest
 pytest.importorskip("gradio")
 
 import rendering
-from fake_recommender import HOSTILE, FakeRecommender, Reason, Recommendation
 from service import SORRY, Service
 from session import Session
 from takeaway import recommendations_csv, safe_cell
@@ -26,6 +25,7 @@ from uploads import private_folder, sweep
 
 from data_prep.errors import UserError
 from reel import demo
+from tests.spaces.fake_recommender import HOSTILE, FakeRecommender, Reason, Recommendation
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from fake_recommender import HOSTILE, FakeRecommender
 
 from reel import demo
+from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
 
 pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)")
