@@ -10,6 +10,9 @@ PORT ?=
 REEL_DATA ?= data/sample
 REEL_MODEL ?= models/sample
 MINUTES ?= 1.5
+# A smaller, more careful model than the default: the sample has 537 training users.
+SAMPLE_MODEL := --hidden-size 64 --num-hidden-layers 2 --dropout 0.2 --embedding-shrinkage 200 \
+	--learning-rate 1e-3 --squared-error 0.2
 
 BIN := .venv/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
@@ -35,7 +38,8 @@ $(REEL_DATA)/README.md: | .venv/demo-installed
 	$(BIN)/reel data sample --out $(REEL_DATA)
 
 $(REEL_MODEL)/model.safetensors: $(REEL_DATA)/README.md | .venv/demo-installed
-	$(BIN)/reel train film-token-gpt2 --data $(REEL_DATA) --output-dir $(REEL_MODEL) --max-minutes $(MINUTES) --overwrite
+	$(BIN)/reel train film-token-gpt2 --data $(REEL_DATA) --output-dir $(REEL_MODEL) \
+		--max-minutes $(MINUTES) $(SAMPLE_MODEL) --overwrite
 
 # Torch goes first and alone: once a build is there, the packages that need torch take it as it is.
 .venv/torch-installed: constraints.txt

@@ -118,8 +118,6 @@ def _from_zip(path: Path, data: bytes, budget: Budget) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _known_members(path, archive.infolist())
             files = {name: _read_member(path, archive, member, budget) for name, member in members.items()}
-    except UserError:
-        raise
     # All that zipfile and zlib were seen to raise on damaged archives.
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError) as error:
         what = " ".join(ascii(str(error)).split())[:80]

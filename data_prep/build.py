@@ -183,10 +183,10 @@ def check_replaceable(out: Path, *, overwrite: bool = True) -> Path:
     """The resolved `out`, when a data set may be written there.
 
     Raises:
-        UserError: when `out` is a file, or a non-empty folder that is not a data set of ours.
+        UserError: when `out` is no folder, or a non-empty folder that is not a data set of ours.
     """
     out = Path(out).expanduser().resolve()
-    if out.is_file():
+    if out.exists() and not out.is_dir():
         raise UserError(f"{out}: a file; --out names the folder of the data set")
     if out.is_dir() and any(out.iterdir()):
         if not is_dataset_folder(out):

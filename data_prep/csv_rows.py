@@ -60,7 +60,7 @@ def read_header(path: Path) -> tuple[list[str], str]:
     """The column names of a CSV file and its delimiter (comma, semicolon or tab, whichever the header has most of).
 
     Raises:
-        UserError: when the file is empty or is not text.
+        UserError: when the file is empty, is not text, or has no line feeds.
     """
     with path.open("rb") as file:
         line = file.readline(1 << 20)
@@ -70,6 +70,8 @@ def read_header(path: Path) -> tuple[list[str], str]:
     if b"\0" in start:
         raise UserError(f"{path}: not a text file; expected CSV or Parquet")
     text = line.decode("utf-8-sig", errors="replace").strip("\r\n")
+    if "\r" in text:
+        raise UserError(f"{path}: its lines end in carriage returns alone; save it with line feeds")
     delimiter = max(",;\t", key=text.count)
     return [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])], delimiter
 

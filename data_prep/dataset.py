@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,11 +120,18 @@ def load_films(data: str) -> pl.DataFrame:
         data: a data set folder, or the id of a data set on the Hub.
 
     Raises:
-        UserError: when it is neither.
+        UserError: when it is neither, or a film has no id or the id of another.
     """
-    films = pl.from_arrow(_table(data, "films", "train"))
-    assert isinstance(films, pl.DataFrame)
-    return normalise_films(films)
+    with _broken(data, "films", "train"):
+        films = pl.from_arrow(_table(data, "films", "train"))
+        assert isinstance(films, pl.DataFrame)
+        films = normalise_films(films)
+        film_ids = films["film_id"]
+        if film_ids.null_count():
+            raise ValueError(f"row {film_ids.is_null().arg_max()} has no film_id")
+        if film_ids.is_duplicated().any():
+            raise ValueError(f"two rows have the film_id {film_ids.filter(film_ids.is_duplicated())[0]!r}")
+    return films
 
 
 def load_ratings(data: str, split: str) -> pl.DataFrame:
@@ -141,18 +149,45 @@ def load_histories(data: str, split: str) -> Histories:
         split: train, validation or test.
 
     Raises:
-        UserError: when there is no such data set or split.
+        UserError: when there is no such data set or split, or it holds something that is no rating of its films.
     """
-    return _histories(_table(data, "histories", split))
+    table, films = _table(data, "histories", split), _table(data, "films", "train").num_rows
+    with _broken(data, "histories", split):
+        return _histories(table, films)
 
 
 def load_cold_cases(data: str, split: str) -> ColdCases:
     """The cold cases of validation or test, of a data set built with `--cold-films`."""
-    table = _table(data, "cold_cases", split)
-    return ColdCases(_histories(table), table["film_index"].to_numpy(), table["rating"].to_numpy())
+    table, films = _table(data, "cold_cases", split), _table(data, "films", "train").num_rows
+    with _broken(data, "cold_cases", split):
+        return ColdCases(
+            _histories(table, films),
+            _within("film_index", table["film_index"].to_numpy(), 0, films - 1),
+            _within("rating", table["rating"].to_numpy(), 1, 10),
+        )
 
 
-def _histories(table: pa.Table) -> Histories:
+@contextmanager
+def _broken(data: str, config: str, split: str) -> Iterator[None]:
+    """Make a `UserError` of whatever the tables of a data set lack that somebody has changed by hand."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise UserError(f"{data}: {config} of split {split} is broken ({error}); build the data set again") from error
+
+
+def _within(name: str, values: np.ndarray, low: int, high: int) -> np.ndarray:
+    if len(values) and not (low <= values.min() and values.max() <= high):  # nan, in place of null, is refused too
+        raise ValueError(f"{name} reaches from {values.min()} to {values.max()}, not from {low} to {high}")
+    return values
+
+
+def _histories(table: pa.Table, films: int) -> Histories:
+    if len(table) == 0:
+        raise ValueError("it holds no user")
+    for name in ("film_indices", "ratings"):
+        if table[name].null_count:
+            raise ValueError(f"{name} of {table[name].null_count} users is null")
     lengths = pc.list_value_length(table["film_indices"]).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     dates = None
@@ -161,11 +196,13 @@ def _histories(table: pa.Table) -> Histories:
         values = pc.list_flatten(table["dates"]).cast(pa.int32()).fill_null(MISSING_DATE).to_numpy()
         dates = np.full(offsets[-1], MISSING_DATE, dtype=np.int32)
         dates[np.repeat(dated, lengths)] = values
+    if not pc.list_value_length(table["ratings"]).equals(pc.list_value_length(table["film_indices"])):
+        raise ValueError("a user has more films than ratings, or fewer")
     return Histories(
         user_ids=table["user_id"].to_pylist(),
         offsets=offsets,
-        film_indices=pc.list_flatten(table["film_indices"]).to_numpy(),
-        ratings=pc.list_flatten(table["ratings"]).to_numpy(),
+        film_indices=_within("film_indices", pc.list_flatten(table["film_indices"]).to_numpy(), 0, films - 1),
+        ratings=_within("ratings", pc.list_flatten(table["ratings"]).to_numpy(), 1, 10),
         dates=dates,
         ordered=table["ordered"].to_numpy() if "ordered" in table.column_names else np.zeros(len(table), dtype=bool),
     )
@@ -188,23 +225,30 @@ def _load(data: str, config: str, split: str) -> datasets.Dataset:
     import datasets
 
     try:
-        with _no_progress():
+        with _quietly():
             return datasets.load_dataset(str(folder.resolve()) if folder.exists() else str(data), config, split=split)
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise UserError(f"{data}: neither a folder here nor a data set that the Hub shows ({error})") from error
-    except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
+    except Exception as error:  # no end to what a damaged card or Parquet file makes of yaml, datasets and pyarrow
         raise UserError(f"{data}: {config} of split {split} cannot be read ({error})") from error
 
 
 @contextmanager
-def _no_progress() -> Iterator[None]:
-    """Keep `datasets` from drawing its bars: they say nothing to the person who waits."""
+def _quietly() -> Iterator[None]:
+    """Keep `datasets` and the Hub's client from drawing bars and logging every failed attempt: what matters of it is
+    in the error that they raise."""
     import datasets
 
-    shown = datasets.are_progress_bars_disabled()
+    shown = not datasets.are_progress_bars_disabled()
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
     datasets.disable_progress_bars()
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        if not shown:
+        if shown:
             datasets.enable_progress_bars()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -3,30 +3,62 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 
-class UserError(ValueError):
+class UserError(Exception):
     """A mistake that the person at the keyboard can mend. The message names the file, the row, the value and the
-    remedy."""
+    remedy.
+
+    No `ValueError`: argparse would put a message of its own in the place of a `ValueError`'s.
+    """
 
 
 def exit_status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """Run `command(arguments)`; 0 when it returns, 2 with one line on stderr when it raises `UserError`, 130 on
-    Ctrl-C."""
+    """Run `command(arguments)`; 0 when it returns, 2 with one line on stderr when it raises `UserError` or the system
+    refuses something (a full disk, a folder without permission, no memory), 130 on Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a title that the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         command(arguments)
+        sys.stdout.flush()
     except UserError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return _mistake(str(error))
+    except BrokenPipeError:  # the reader (`| head`) has gone; nothing is wrong
+        _drop_stdout()
+        return 0
+    except OSError as error:
+        _drop_stdout()
+        place = f"{error.filename}: " if error.filename else ""
+        return _mistake(f"{place}{error.strerror or error}")
+    except MemoryError:
+        return _mistake("this needs more memory than there is")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (`| head`) has gone; nothing is wrong
-        sys.stderr.close()
     return 0
+
+
+def one_line(text: str) -> str:
+    """`text` on one line that is safe to print: what a file holds must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
+
+
+def _mistake(message: str) -> int:
+    print(f"error: {one_line(message)}", file=sys.stderr)
+    return 2
+
+
+def _drop_stdout() -> None:
+    """Forget what stdout still holds: written at exit, it would fail again, with a message of the interpreter's."""
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 class CommandParser(argparse.ArgumentParser):

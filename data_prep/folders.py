@@ -1,7 +1,9 @@
-"""Folders that appear whole or not at all, and Parquet files in the shards that `datasets` expects."""
+"""Files and folders that appear whole or not at all, and Parquet files in the shards that `datasets` expects."""
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import math
 import os
@@ -17,6 +19,41 @@ from data_prep.errors import UserError
 
 
 @contextmanager
+def new_file(out: Path) -> Iterator[Path]:
+    """A file to fill, which takes the place of `out` when the block ends without an error.
+
+    As with `new_folder` it stands beside `out` and is removed on an error. It is made at once, so that long work can
+    go inside the block: whether its result can be written is known before it starts.
+
+    Raises:
+        UserError: when `out` is a folder, a device or a pipe, its folder does not exist or cannot be written, or the
+            disk is full.
+    """
+    try:
+        target = out.resolve()  # a link stays, what it leads to is replaced
+        if target.is_dir():
+            raise UserError(f"{out}: this is a folder; name a file in it")
+        if target.exists() and not target.is_file():
+            raise UserError(f"{out}: this is no regular file, so nothing is written there; name another")
+        if not target.parent.is_dir():
+            raise UserError(f"{out}: there is no folder {out.parent}; make it first")
+        _remove_leftovers(target)
+        building = target.with_name(f".{target.name}.building-{os.getpid()}")
+        building.touch()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise _unwritable(out, error) from error
+    try:
+        yield building
+        os.replace(building, target)
+    except OSError as error:
+        if error.filename not in (None, str(building)):  # the block's work failed, not its writing
+            raise
+        raise _unwritable(out, error) from error
+    finally:
+        building.unlink(missing_ok=True)
+
+
+@contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of `out` when the block ends without an error.
 
@@ -24,19 +61,26 @@ def new_folder(out: Path) -> Iterator[Path]:
     a killed process left behind is removed by the next one.
 
     Raises:
-        UserError: when the disk is full or the place cannot be written.
+        UserError: when `out` is something other than a folder, the disk is full or the place cannot be written.
     """
     building = out.with_name(f".{out.name}.building-{os.getpid()}")
     try:
+        if out.exists() and not out.is_dir():
+            raise UserError(f"{out}: this is no folder, so nothing is written there; name another")
         out.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(out)
         building.mkdir()
         yield building
         _put_in_place(building, out)
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
+        raise _unwritable(out, error) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _unwritable(out: Path, error: Exception) -> UserError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UserError(f"{out}: cannot be written ({why}); name another place")
 
 
 def _put_in_place(building: Path, out: Path) -> None:
@@ -55,14 +99,16 @@ def _put_in_place(building: Path, out: Path) -> None:
 
 def _remove_leftovers(out: Path) -> None:
     """Remove what killed builds of `out` left; bring the old folder back when one died between the two renames."""
-    for leftover in out.parent.glob(f".{out.name}.*-*"):
+    for leftover in out.parent.glob(f".{glob.escape(out.name)}.*-*"):
         kind, _, process = leftover.name.removeprefix(f".{out.name}.").rpartition("-")
         if kind not in ("building", "replaced") or not process.isdigit() or _is_alive(int(process)):
             continue
         if kind == "replaced" and not out.exists():
             os.rename(leftover, out)
-        else:
+        elif leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:

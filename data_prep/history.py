@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from data_prep.errors import UserError
+from data_prep.folders import new_file
 
 _SHAPE = '{"history": [{"film_id": "...", "rating": 1 to 10}, ...]} as `reel data export` writes it'
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -88,14 +87,8 @@ class Export:
 
     def write(self, path: Path) -> None:
         """Write the JSON to `path`, whole or not at all. Raises UserError when the place cannot be written."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(self.dumps() + "\n", encoding="utf-8")
-            part.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another --out") from error
+        with new_file(path) as building:
+            building.write_text(self.dumps() + "\n", encoding="utf-8")
 
 
 def parse_history(path: Path, data: bytes, film_ids: Iterable[str]) -> Export:

@@ -12,7 +12,7 @@ import polars as pl
 from data_prep.csv_rows import read_header, read_records
 from data_prep.report import BAD_LINE, BAD_YEAR, BROKEN_TEXT, DUPLICATE_FILM, NULL_FIELD, BuildReport
 from data_prep.schema import FILM_COLUMNS, FIRST_YEAR, last_year, normalise_films
-from data_prep.table_files import find_columns, is_parquet, open_parquet
+from data_prep.table_files import damage_told, find_columns, is_parquet, open_parquet
 
 _ALIASES = {"film_id": "movie_id", "title": "movie_title", "year": "year_released"}
 _REQUIRED = {name: (name, _ALIASES[name]) for name in ("film_id", "title")}
@@ -82,11 +82,12 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     file = open_parquet(path)
     found = find_columns(path, file.schema_arrow.names, _REQUIRED, _OPTIONAL)
     number = 0
-    for batch in file.iter_batches(batch_size=10_000, columns=list(found.values())):
-        table = {name: batch.column(column).to_pylist() for name, column in found.items()}
-        for values in zip(*table.values(), strict=True):
-            number += 1
-            yield number, dict(zip(table, values, strict=True))
+    with damage_told(path):
+        for batch in file.iter_batches(batch_size=10_000, columns=list(found.values())):
+            table = {name: batch.column(column).to_pylist() for name, column in found.items()}
+            for values in zip(*table.values(), strict=True):
+                number += 1
+                yield number, dict(zip(table, values, strict=True))
 
 
 class _Unreadable:

@@ -23,7 +23,7 @@ from data_prep.report import (
     BuildReport,
 )
 from data_prep.schema import FLAGS
-from data_prep.table_files import find_columns, is_parquet, open_parquet
+from data_prep.table_files import damage_told, find_columns, is_parquet, open_parquet
 
 # Our name of a column: the names it may have in a file, ours first, then those of the Kaggle files.
 _REQUIRED = {"user_id": ("user_id",), "film_id": ("film_id", "movie_id"), "rating": ("rating", "rating_val")}
@@ -128,7 +128,8 @@ def _read_parquet(path: Path) -> Rows:
     columns = {}
     for name, column in found.items():
         # One column at a time, so that only codes of all of them are in memory together.
-        columns[name] = _encoded(file.read(columns=[column]).column(0))
+        with damage_told(path):
+            columns[name] = _encoded(file.read(columns=[column]).column(0))
     return Rows(columns)
 
 

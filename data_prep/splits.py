@@ -33,10 +33,7 @@ def parse_splits(text: str) -> dict[str, float]:
             splits[name] = float(share)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{part!r} is not name=share, as in train=.9") from None
-    try:
-        check_splits(splits)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    check_splits(splits)
     return splits
 
 
@@ -131,6 +128,8 @@ def choose_cold_films(groups: Sequence[str], rating_counts: np.ndarray, number: 
     Raises:
         UserError: when that many films cannot be kept back.
     """
+    if number < 0:
+        raise UserError(f"{number} cold films: must be 0 or more")
     members: dict[str, list[int]] = {}
     for film, group in enumerate(groups):
         members.setdefault(group, []).append(film)

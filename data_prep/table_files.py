@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,11 +16,13 @@ def is_parquet(path: Path) -> bool:
     """Whether the file is Parquet; otherwise it is to be read as CSV.
 
     Raises:
-        UserError: when there is no such file, it is a folder, cannot be read, is empty, or is called .parquet and is
+        UserError: when there is no such file, it is a folder or a pipe, cannot be read, is empty, or is called .parquet and is
             not.
     """
     if path.is_dir():
         raise UserError(f"{path}: a folder; expected a Parquet or CSV file")
+    if path.exists() and not path.is_file():  # it would be opened more than once
+        raise UserError(f"{path}: no regular file; write it to the disk first")
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -44,13 +47,24 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     Raises:
         UserError: when it is damaged or holds no row.
     """
-    try:
+    with damage_told(path):
         file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: damaged Parquet file ({error})") from error
     if file.metadata.num_rows == 0:
         raise UserError(f"{path}: holds no rows")
     return file
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Make a `UserError` of whatever Arrow finds wrong with the Parquet file `path` inside the block."""
+    try:
+        yield
+    except pa.ArrowNotImplementedError as error:
+        raise UserError(
+            f"{path}: holds values that are neither text nor numbers where these are expected ({error})"
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: damaged Parquet file ({error})") from error
 
 
 def find_columns(

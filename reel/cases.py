@@ -76,7 +76,7 @@ class EncodedCases:
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         flat_films = _catalogue_rows(pc.list_flatten(film_lists), index, "history_film_ids")
         flat_ratings = pc.list_flatten(rating_lists)
-        if flat_ratings.null_count or not pa.types.is_integer(flat_ratings.type):
+        if len(flat_ratings) and (flat_ratings.null_count or not pa.types.is_integer(flat_ratings.type)):
             raise UserError("column 'history_ratings' of the cases holds something else than whole numbers 1..10")
         ratings = flat_ratings.to_numpy(zero_copy_only=False).astype(np.int64)
         if len(ratings) and not (ratings.min() >= 1 and ratings.max() <= 10):

@@ -24,6 +24,7 @@ from data_prep.errors import CommandParser, UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from reel.recommender import Recommender
     from training.cases import LengthPlan, ProtocolCases
     from training.cold import ColdTables
     from training.evaluation import Advance
@@ -58,6 +59,12 @@ def main(arguments: Sequence[str]) -> None:
 
     paths = dict(zip(unique_names(options.model), options.model, strict=True))
     models = {name: Recommender.from_pretrained(path) for name, path in paths.items()}
+    for name in strangers(models, options.data):
+        print(
+            f"warning: {name} was not trained on the training users of {options.data}: "
+            "it may have seen the ones scored here",
+            file=sys.stderr,
+        )
     run = {"split": options.split, "seed": options.seed}
     with _progress(len(models) * _count(cases, plan, cold)) as advance:
         report = evaluate(models, cases, plan, **run, advance=advance)
@@ -173,6 +180,23 @@ def _difference(row: Row) -> str:
 def _with_interval(row: Row, key: str, form: str, mark: str = "") -> str:
     value, low, high = ("-" if row[name] is None else form.format(row[name]) for name in (key, "low", "high"))
     return f"{value}{mark} [{low}, {high}]"
+
+
+def strangers(models: Mapping[str, Recommender], data: str) -> list[str]:
+    """Names of the models whose catalogue does not count exactly the ratings of the data set's training users."""
+    import numpy as np
+
+    from data_prep.dataset import load_films, load_histories
+
+    film_ids = load_films(data)["film_id"].to_list()
+    counts = np.bincount(load_histories(data, "train").film_indices, minlength=len(film_ids))
+    expected = dict(zip(film_ids, counts.tolist(), strict=True))
+    return [
+        name
+        for name, model in models.items()
+        if dict(zip(model.catalogue.film_ids, model.catalogue.films["rating_count"].to_list(), strict=True))
+        != expected
+    ]
 
 
 def _parser() -> CommandParser:

@@ -12,6 +12,7 @@ import csv
 import json
 import re
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,11 +29,11 @@ def year_range(text: str) -> tuple[int | None, int | None]:
     """`1970-1989`, `1970-`, `-1989` or `1984` as first and last year, either `None` when open."""
     match = re.fullmatch(r"(\d{4})?(-)?(\d{4})?", text.strip())
     if not match or not (match[1] or match[3]) or (match[1] and match[3] and not match[2]):
-        raise UserError(f"--years {text!r}: expected a year or a range like 1970-1989, 1970- or -1989")
+        raise ArgumentTypeError(f"{text!r}: expected a year or a range like 1970-1989, 1970- or -1989")
     first, last = match[1], match[3] if match[2] else match[1]
     years = (int(first) if first else None, int(last) if last else None)
     if years[0] is not None and years[1] is not None and years[0] > years[1]:
-        raise UserError(f"--years {text!r}: the first year is after the last")
+        raise ArgumentTypeError(f"{text!r}: the first year is after the last")
     return years
 
 
@@ -56,11 +57,12 @@ def main(arguments: Sequence[str]) -> None:
     if not args.history.exists():
         raise UserError(f"{args.history}: no such file or folder; --history wants an account export")
 
+    from data_prep.export import report
     from reel.recommender import Recommender
 
     recommender = Recommender.from_pretrained(args.model)
     export = recommender.read_history(args.history)
-    _tell(export)
+    report(export, str(args.history))
     films = recommender.recommend(
         export.ratings,
         top=args.top,
@@ -75,16 +77,6 @@ def main(arguments: Sequence[str]) -> None:
         _print_csv(films)
     else:
         _print_table(films)
-
-
-def _tell(export: Export) -> None:
-    """How much of the history was understood, on stderr."""
-    counts = export.counts
-    print(f"{counts['matched']} of {counts['rated']} rated films are in the model's catalogue", file=sys.stderr)
-    for film in export.unmatched:
-        print(f"  row {film['row']}: {film['name']} ({film['year'] or 'no year'}): {film['reason']}", file=sys.stderr)
-    for row in export.rejected:
-        print(f"  {row['file']} row {row['row']} left out: {row['reason']} ({row['value']!r})", file=sys.stderr)
 
 
 def _as_json(films: Sequence[Recommendation], export: Export) -> dict[str, Any]:

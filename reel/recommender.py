@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
 from transformers import AutoModel, PreTrainedModel
 
 from data_prep.catalogue import Catalogue
@@ -22,12 +23,12 @@ from data_prep.errors import UserError
 from data_prep.export import read_history
 from data_prep.history import Export
 from reel.cases import EncodedCases
+from training.metrics import RATING_VALUES as RATINGS
+from training.metrics import REWARD_RATING
 from training.quiet import without_bars
 
 # Where each model type's classes are registered.
 MODEL_MODULES = {"film_token_gpt2": "modeling.film_token_gpt2", "rating_baseline": "modeling.baselines"}
-RATINGS = np.arange(1, 11)
-REWARD_FROM = 7
 # How much of a batch is scored at once: history tokens, and candidates over all its histories.
 TOKENS_AT_ONCE = 32_768
 CANDIDATES_AT_ONCE = 32_768
@@ -114,7 +115,7 @@ class Recommender:
         try:
             with without_bars():
                 model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{folder_or_repo}: the model's weights cannot be read ({error})") from error
         return cls(model, catalogue)
 
@@ -326,7 +327,7 @@ class Recommender:
             title=row["title"],
             year=row["year"],
             expected_rating=float(probabilities @ RATINGS),
-            reward_probability=float(probabilities[REWARD_FROM - 1 :].sum()),
+            reward_probability=float(probabilities[REWARD_RATING - 1 :].sum()),
             probabilities=[float(probability) for probability in probabilities],
             because=because,
         )

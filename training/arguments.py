@@ -31,7 +31,5 @@ def parse_arguments(
     )
     try:
         return parser.parse_args_into_dataclasses(list(arguments))
-    except UserError:
-        raise
     except ValueError as error:
         raise UserError(f"{error}; see `{program} --help`") from error

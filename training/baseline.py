@@ -19,14 +19,15 @@ from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError, exit_status
 from modeling.baselines import RatingBaselineConfig, RatingBaselineModel
 from training.arguments import parse_arguments
-from training.output_folder import prepare_output_folder, save_model
+from training.cases import NUM_TARGETS
+from training.output_folder import check_output_folder, claim_output_folder, save_model
 
 # Shrinkages of films and of users tried on validation users, in ratings of prior weight, and the history lengths they
 # are judged at.
 SHRINKAGES = (2.0, 4.0, 8.0)
 SPREAD_LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 ALTERNATIONS = 5
-TARGETS = 10
+FEW_USERS = 30
 
 
 @dataclass
@@ -45,6 +46,10 @@ class BaselineArguments:
     kind: str = field(default="shrunk-bias", metadata={"help": "which", "choices": ["film-mean", "shrunk-bias"]})
     seed: int = field(default=0, metadata={"help": "seed of the draws from validation users"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
+
+    def __post_init__(self):
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
 
 
 def film_means(histories: Histories, num_films: int) -> np.ndarray:
@@ -75,19 +80,20 @@ def film_estimates(histories: Histories, num_films: int, film_shrinkage: float, 
 
 @dataclass
 class ValidationCases:
-    """Targets of validation users and the ratings known before them, drawn once: `(users, TARGETS + longest)` each."""
+    """Targets of validation users and the ratings known before them, drawn once: `(users, NUM_TARGETS + longest)`
+    each."""
 
     films: np.ndarray
     ratings: np.ndarray  # 0 where a history has ended
 
     @classmethod
     def draw(cls, histories: Histories, seed: int) -> ValidationCases:
-        rows = [(films, ratings) for films, ratings in histories if len(films) > TARGETS]
+        rows = [(films, ratings) for films, ratings in histories if len(films) > NUM_TARGETS]
         if not rows:
             raise UserError(
-                f"no validation user has over {TARGETS} ratings; build the data set with a larger validation split"
+                f"no validation user has over {NUM_TARGETS} ratings; build the data set with a larger validation split"
             )
-        width = TARGETS + SPREAD_LENGTHS[-1]
+        width = NUM_TARGETS + SPREAD_LENGTHS[-1]
         films = np.zeros((len(rows), width), dtype=np.int64)
         ratings = np.zeros((len(rows), width), dtype=np.int64)
         draw = np.random.default_rng(seed)
@@ -96,13 +102,17 @@ class ValidationCases:
             films[row, : len(order)], ratings[row, : len(order)] = row_films[order], row_ratings[order]
         return cls(films, ratings)
 
+    def users(self, length: int) -> np.ndarray:
+        """Rows of the users with `length` ratings beside their targets."""
+        return np.flatnonzero(self.ratings[:, NUM_TARGETS + length - 1] > 0)
+
     def errors(self, model: RatingBaselineModel, length: int) -> np.ndarray:
-        """Estimate minus rating of the targets of users with `length` ratings beside them: `(users, TARGETS)`."""
-        users = self.ratings[:, TARGETS + length - 1] > 0
+        """Estimate minus rating of the targets of users with `length` ratings beside them: `(users, NUM_TARGETS)`."""
+        users = self.users(length)
         films, ratings = torch.from_numpy(self.films[users]), torch.from_numpy(self.ratings[users])
-        history = slice(TARGETS, TARGETS + length)
+        history = slice(NUM_TARGETS, NUM_TARGETS + length)
         return (
-            model.estimate(films[:, history], ratings[:, history], films[:, :TARGETS]) - ratings[:, :TARGETS]
+            model.estimate(films[:, history], ratings[:, history], films[:, :NUM_TARGETS]) - ratings[:, :NUM_TARGETS]
         ).numpy()
 
 
@@ -112,8 +122,9 @@ def fit(kind: str, train: Histories, validation: Histories, num_films: int, seed
     validation users.
     """
     cases = ValidationCases.draw(validation, seed)
-    longest = int((cases.ratings > 0).sum(1).max()) - TARGETS
-    lengths = [length for length in SPREAD_LENGTHS if length <= longest]
+    # A spread measured on a handful of users would be the spread of everyone with such a history.
+    enough = min(FEW_USERS, len(cases.ratings))
+    lengths = [length for length in SPREAD_LENGTHS if len(cases.users(length)) >= enough]
 
     def model(estimates: np.ndarray, user_shrinkage: float) -> RatingBaselineModel:
         config = RatingBaselineConfig(
@@ -146,10 +157,11 @@ def main(arguments: Sequence[str]) -> None:
     """The command line; see the top of the file."""
     (args,) = parse_arguments((BaselineArguments,), arguments, "reel train baseline", __doc__)
     folder = Path(args.output_dir)
-    prepare_output_folder(folder, overwrite=args.overwrite)
+    check_output_folder(folder, overwrite=args.overwrite)
     train = load_histories(args.data, "train")
     catalogue = Catalogue.from_dataset(args.data)  # makes the features that are missing
     model = fit(args.kind, train, load_histories(args.data, "validation"), len(catalogue), args.seed)
+    claim_output_folder(folder)
     save_model(model, catalogue, folder)
     spreads = ", ".join(
         f"{spread:.3f} at {length}"

@@ -19,11 +19,11 @@ import torch
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import load_histories
-from data_prep.errors import exit_status
+from data_prep.errors import UserError, exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.histories import HistoryDataset, collate
-from training.output_folder import prepare_output_folder, rating_histogram, save_model
+from training.output_folder import check_output_folder, claim_output_folder, rating_histogram, save_model
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 
@@ -63,6 +63,20 @@ class FilmTokenGPT2Arguments:
         )
 
 
+def check_same_shape(config: FilmTokenGPT2Config, checkpoint: str) -> None:
+    """
+    Raises:
+        UserError: when the checkpoint to resume is of a model of another shape.
+    """
+    before = FilmTokenGPT2Config.from_pretrained(checkpoint)
+    for name in ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads"):
+        if getattr(before, name) != getattr(config, name):
+            raise UserError(
+                f"{checkpoint}: has {name} {getattr(before, name)}, not {getattr(config, name)}; resume with "
+                "the options and the data of the run, or start anew with --overwrite"
+            )
+
+
 def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> dict[str, float]:
     """
     Train, save the model with its catalogue in `args.output_dir`, and score it on the validation users.
@@ -71,15 +85,21 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
     """
     folder = Path(args.output_dir or "")
-    checkpoint = prepare_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
-    histories = load_histories(model_args.data, "train")
-    validation = load_histories(model_args.data, "validation")
-    catalogue = Catalogue.from_dataset(model_args.data)  # makes the features that are missing
+    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
+    with args.main_process_first(local=False):  # it makes what is missing, the others read it
+        histories = load_histories(model_args.data, "train")
+        validation = load_histories(model_args.data, "validation")
+        catalogue = Catalogue.from_dataset(model_args.data)
+        if args.process_index == 0 and checkpoint is None:
+            claim_output_folder(folder)
 
     torch.manual_seed(args.seed)
     dense = catalogue.features.dense(catalogue.film_ids)
     histogram = rating_histogram(histories, len(catalogue))
-    model = FilmTokenGPT2Model(model_args.model_config(*dense.shape))
+    config = model_args.model_config(*dense.shape)
+    if checkpoint is not None:
+        check_same_shape(config, checkpoint)
+    model = FilmTokenGPT2Model(config)
     model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram))
     if args.process_index == 0:
         print(
@@ -93,16 +113,20 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         model=model,
         args=args,
         train_dataset=HistoryDataset(histories, args.max_history_length, leave_one_out=True, seed=args.seed),
-        eval_dataset=HistoryDataset(validation, args.max_history_length, leave_one_out=False, seed=args.seed, cut=0.0),
+        eval_dataset=HistoryDataset(
+            validation, args.max_history_length, leave_one_out=False, seed=args.seed, cut=False
+        ),
         data_collator=collate,
     )
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_state()  # the learning curve
     if trainer.is_world_process_zero():
-        save_model(trainer.accelerator.unwrap_model(trainer.model), catalogue, folder)
+        interrupted = trainer.clock.interrupted
+        save_model(trainer.accelerator.unwrap_model(trainer.model), catalogue, folder, keep_checkpoints=interrupted)
         print(
-            f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in {folder}",
+            f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in {folder}"
+            + ("; interrupted, --resume goes on from here" if interrupted else ""),
             file=sys.stderr,
         )
     scores = trainer.evaluate()

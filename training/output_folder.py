@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,46 +12,55 @@ from transformers.trainer_utils import get_last_checkpoint
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories
 from data_prep.errors import UserError
+from data_prep.folders import new_folder
 from training.quiet import without_bars
 
+LEARNING_CURVE = "trainer_state.json"
 
-def prepare_output_folder(folder: Path, *, overwrite: bool = False, resume: bool = False) -> str | None:
+
+def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool = False) -> str | None:
     """
-    Make sure that nothing is overwritten by mistake.
+    Make sure that nothing will be overwritten by mistake. Changes nothing.
 
     Returns:
         The checkpoint to go on from, with `resume`.
 
     Raises:
-        UserError: when the folder holds something and neither `overwrite` nor `resume` is given, or cannot be made,
-        or has no
-            checkpoint to resume.
+        UserError: when the folder holds something and neither `overwrite` nor `resume` is given, when what it holds
+        is no
+            model, or when it has no checkpoint to resume.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; --output-dir wants a folder")
+    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if resume and checkpoint is None:
+        raise UserError(f"{folder}: no checkpoint to resume; leave out --resume to start anew")
     if resume:
-        checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-        if checkpoint is None:
-            raise UserError(f"{folder}: no checkpoint to resume; leave out --resume to start anew")
         return checkpoint
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
-            raise UserError(
-                f"{folder}: is not empty; add --overwrite to replace it or --resume to go on, or name another"
-            )
-        if not any((folder / name).exists() for name in ("config.json", "trainer_state.json")) and not list(
-            folder.glob("checkpoint-*")
-        ):
+            choices = "--overwrite to replace it" + (" or --resume to go on" if checkpoint else "")
+            raise UserError(f"{folder}: is not empty; add {choices}, or name another folder")
+        if checkpoint is None and not (folder / "config.json").is_file():
             raise UserError(
                 f"{folder}: holds something that is no model, so it is not overwritten; name another folder"
             )
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+    return None
+
+
+def claim_output_folder(folder: Path) -> None:
+    """
+    Make the folder, without the checkpoints of an earlier run.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror})") from error
-    return None
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 def rating_histogram(histories: Histories, num_films: int) -> np.ndarray:
@@ -62,19 +69,21 @@ def rating_histogram(histories: Histories, num_films: int) -> np.ndarray:
     return np.bincount(cells, minlength=num_films * 10).reshape(num_films, 10).astype(np.float32)
 
 
-def save_model(model: PreTrainedModel, catalogue: Catalogue, folder: Path) -> None:
+def save_model(model: PreTrainedModel, catalogue: Catalogue, folder: Path, *, keep_checkpoints: bool = False) -> None:
     """
-    Write a model and its catalogue into `folder`: first all of it beside, then file by file in place, so that a run
-    that is killed leaves either the old model or the new one.
+    Put a folder with the model and its catalogue in the place of `folder`, all at once: a run that is killed leaves
+    the old one or the new one. The learning curve is kept, checkpoints where `keep_checkpoints` says so.
+
+    Raises:
+        UserError: when the disk is full or the place cannot be written.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as beside:
+    folder = folder.resolve()
+    with new_folder(folder) as building:
         with without_bars():
-            model.save_pretrained(beside)
-        catalogue.save(Path(beside))
-        for path in sorted(Path(beside).rglob("*")):
-            if path.is_file():
-                target = folder / path.relative_to(beside)
-                target.parent.mkdir(exist_ok=True)
-                os.replace(path, target)
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+            model.save_pretrained(building)
+        catalogue.save(building)
+        if (folder / LEARNING_CURVE).is_file():
+            shutil.copy2(folder / LEARNING_CURVE, building)
+        if keep_checkpoints:
+            for checkpoint in folder.glob("checkpoint-*"):
+                shutil.copytree(checkpoint, building / checkpoint.name)

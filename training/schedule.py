@@ -57,6 +57,9 @@ class Clock(TrainerCallback, ExportableState):
         return {"args": {"max_minutes": self.max_minutes, "elapsed_before": self.elapsed}, "attributes": {}}
 
     def on_train_begin(self, args, state, control, **kwargs):
+        saved = (state.stateful_callbacks or {}).get(type(self).__name__)
+        if state.global_step and isinstance(saved, dict):  # resumed: the checkpoint says how long the run had taken
+            self.elapsed_before = saved["args"]["elapsed_before"]
         self._started = time.monotonic()
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._interrupt) for number in self.SIGNALS}
@@ -79,7 +82,7 @@ class Clock(TrainerCallback, ExportableState):
         self._read(args)
         if self.interrupted or self.progress >= 1:
             control.should_training_stop = True
-            control.should_save = False
+            control.should_save = self.interrupted
 
     def on_train_end(self, args, state, control, **kwargs):
         for number, handler in self._handlers.items():
@@ -88,7 +91,7 @@ class Clock(TrainerCallback, ExportableState):
 
 
 class ProgressBar(TrainerCallback):
-    """A bar on stderr with the time left, the loss and the ratings a second; on the first process only."""
+    """A bar on stderr with the time left and the loss; on the first process only."""
 
     def __init__(self, clock: Clock):
         self.clock = clock

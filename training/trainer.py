@@ -25,7 +25,7 @@ class RatingTrainingArguments(TrainingArguments):
         max_minutes (`float`, *optional*): minutes of training. The learning rate then follows the clock instead of
             the step, and training ends, saved, when they are over; `num_train_epochs` and `max_steps` are ignored.
         targets (`str`, defaults to `"hard"`): the loss's targets, `"hard"` or `"soft"` (the paper's soft labels).
-        squared_error (`float`, defaults to 0.0): weight in the loss of the squared error of the expected rating.
+        squared_error (`float`, defaults to 0.1): weight in the loss of the squared error of the expected rating.
         max_history_length (`int`, defaults to 256): ratings of a history that one training example holds, at most.
             Says nothing about predicting, which reads histories of any length.
         overwrite (`bool`, defaults to `False`): whether a non-empty output folder may be replaced.
@@ -50,6 +50,9 @@ class RatingTrainingArguments(TrainingArguments):
         default="none", metadata={"help": "where else to send the logs: tensorboard, wandb, trackio, none"}
     )
     disable_tqdm: bool | None = field(default=True, metadata={"help": "the project draws its own progress bar"})
+    ddp_broadcast_buffers: bool | None = field(
+        default=False, metadata={"help": "send the films' tables, which never change, to all processes at every step"}
+    )
     dataloader_pin_memory: bool = field(default=False, metadata={"help": "pin batches for the copy to a GPU"})
 
     max_minutes: float | None = field(
@@ -59,7 +62,7 @@ class RatingTrainingArguments(TrainingArguments):
         default="hard", metadata={"help": "hard labels, or soft: the paper's", "choices": ["hard", "soft"]}
     )
     squared_error: float = field(
-        default=0.0, metadata={"help": "weight of the expected rating's squared error in the loss"}
+        default=0.1, metadata={"help": "weight of the expected rating's squared error in the loss"}
     )
     max_history_length: int = field(default=256, metadata={"help": "ratings in a training example, at most"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
@@ -68,6 +71,11 @@ class RatingTrainingArguments(TrainingArguments):
     def __post_init__(self):
         if self.max_minutes is not None and self.max_minutes <= 0:
             raise ValueError(f"max_minutes must be above 0, got {self.max_minutes}")
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         if self.targets not in ("hard", "soft"):
             raise ValueError(f'targets is "hard" or "soft", got {self.targets!r}')
         if self.max_history_length < 1:
@@ -104,8 +112,9 @@ def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
 
 class RatingTrainer(Trainer):
     """
-    A `Trainer` for models that return `rating_logits`: the loss of `modeling/losses.py`, exact under gradient
-    accumulation and several processes; a schedule that can follow the clock; SIGINT and SIGTERM end training in order.
+    A `Trainer` for models that return `rating_logits`: the loss of `modeling/losses.py`, the same under gradient
+    accumulation and several processes (which repeat a few histories where an epoch does not divide evenly); a schedule
+    that can follow the clock; SIGINT and SIGTERM end training in order.
 
     Args:
         args (`RatingTrainingArguments`): how to train.

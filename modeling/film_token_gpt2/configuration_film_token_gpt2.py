@@ -45,13 +45,23 @@ class FilmTokenGPT2Config(PreTrainedConfig):
     ):
         if num_films < 1 or num_features < 1:
             raise ValueError(f"num_films and num_features must be at least 1, got {num_films} and {num_features}")
+        if min(hidden_size, num_hidden_layers, num_attention_heads) < 1:
+            raise ValueError(
+                "hidden_size, num_hidden_layers and num_attention_heads must be at least 1, got "
+                f"{hidden_size}, {num_hidden_layers} and {num_attention_heads}"
+            )
         if hidden_size % num_attention_heads:
             raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
         for name, share in (("dropout", dropout), ("film_dropout", film_dropout)):
             if not 0 <= share < 1:
                 raise ValueError(f"{name} is a probability below 1, got {share}")
-        if film_shrinkage <= 0 or user_shrinkage <= 0:
-            raise ValueError(f"shrinkages must be above 0, got film {film_shrinkage} and user {user_shrinkage}")
+        for name, shrinkage in (
+            ("film_shrinkage", film_shrinkage),
+            ("user_shrinkage", user_shrinkage),
+            ("embedding_shrinkage", embedding_shrinkage),
+        ):
+            if shrinkage <= 0:
+                raise ValueError(f"{name} must be above 0, got {shrinkage}")
         if not 1 <= mean_rating <= 10:
             raise ValueError(f"mean_rating is on the 1..10 scale, got {mean_rating}")
         self.num_films = num_films

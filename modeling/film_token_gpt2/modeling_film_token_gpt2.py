@@ -15,7 +15,7 @@ from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 NUM_RATINGS = 10
 # Pseudo-ratings of the overall rating distribution in a film's smoothed histogram.
 HISTOGRAM_SMOOTHING = 10.0
-# Standard deviation, in ratings, that a shrunk bias leaves unexplained: where training starts from.
+# Standard deviation, in ratings, that a shrunk bias leaves unexplained: what a user's running spread starts from.
 PRIOR_SPREAD = 1.6
 
 
@@ -68,7 +68,7 @@ class FilmTokenGPT2PreTrainedModel(PreTrainedModel):
     def _init_weights(self, module):
         super()._init_weights(module)
         if isinstance(module, FilmTokenGPT2Model):
-            # With a silent head the model starts as its prior, the shrunk bias, and training can only add to it.
+            # With a silent head the model starts as its prior, and training adds to it.
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
             init.zeros_(module.prior_weights)
@@ -81,13 +81,13 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     Predicts every rating of a history from the films and ratings before it, in one causal pass.
 
     The token at step `t` is the sum of film `t` (its features, a learned embedding, its rating statistics), of the
-    event before it (film and rating `t-1`) and of the user's running bias. The logits are a discretised Gaussian
-    around the shrunk bias prediction plus what the transformer adds to it, so an untrained model is the shrunk-bias
-    baseline.
+    event before it (film and rating `t-1`) and of the user's running bias and spread. The logits are a prior and what
+    the transformer adds to it. The prior is the film's histogram tilted by the user's shrunk bias; the transformer's
+    part is zero before training, so that an untrained model is a fair baseline.
 
-    Rating statistics come from `rating_histogram`, the training users' ratings. A training user's own rating is one
-    of them:
-    `leave_one_out=True` takes it out of every statistic the model reads, and belongs to training and nowhere else.
+    Rating statistics come from `rating_histogram`, the training users' ratings. A training user's own rating is one of
+    them: `leave_one_out=True` takes it out of every statistic the model reads; it belongs to training and nowhere
+    else.
     """
 
     film_features: torch.Tensor
@@ -142,7 +142,9 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         known = torch.ones_like(histogram[:, 0])
         if self.training and self.config.film_dropout:
             known = (torch.rand_like(known) >= self.config.film_dropout).to(known.dtype)
-        content = self._content(distinct, known)  # once per distinct film, not once per rating
+        content = self._content(
+            distinct, known, own_ratings is not None
+        )  # once per distinct film, not once per rating
 
         overall = self.rating_histogram.sum(0)
         overall = overall / overall.sum().clamp(min=1) + 1e-3
@@ -161,13 +163,13 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         )
         return Films(F.embedding(positions, content) + self.statistics_projection(statistics), means, log_shares)
 
-    def _content(self, film_ids: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
         """
         What features and training say a film is like: `(films, hidden_size)`. A film's own embedding counts as far as
         training ratings speak for it; with few of them, the film is what its features say. `known` (films) is 0 for
         films read as new.
         """
-        counts = self.rating_histogram[film_ids].sum(-1)
+        counts = (self.rating_histogram[film_ids].sum(-1) - int(leave_one_out)).clamp(min=0)
         trust = known * counts / (counts + self.config.embedding_shrinkage)
         return self.feature_projection(self.film_features[film_ids]) + trust[:, None] * self.film_embedding(film_ids)
 
@@ -175,7 +177,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     def film_vectors(self) -> torch.Tensor:
         """The film space: what features and training say of every film's content, `(num_films, hidden_size)`."""
         everything = torch.arange(self.config.num_films, device=self.film_features.device)
-        return self._content(everything, torch.ones_like(self.film_features[:, 0]))
+        return self._content(everything, torch.ones_like(self.film_features[:, 0]), leave_one_out=False)
 
     def _events(self, films: Films, ratings: torch.Tensor) -> torch.Tensor:
         """Films that were rated, with their ratings, as the part of the next token that tells of them: (...,
@@ -251,7 +253,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding on the right.
             history_ratings (`torch.Tensor` of shape `(batch, length)`): 1..10, 0 is padding.
             candidate_films (`torch.Tensor` of shape `(batch, candidates)`): catalogue rows; -1 is padding.
-            candidates_at_once (`int`): bounds the memory that a large catalogue takes.
+            candidates_at_once (`int`): candidates scored together over the whole batch; bounds the memory.
 
         Returns:
             `torch.FloatTensor` of shape `(batch, candidates, 10)`.
@@ -269,7 +271,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         padding = torch.arange(history_films.shape[1], device=lengths.device) >= lengths[:, None]
 
         probabilities = []
-        for chunk in candidate_films.split(candidates_at_once, dim=1):
+        for chunk in candidate_films.split(max(1, candidates_at_once // len(candidate_films)), dim=1):
             candidates = self._films(chunk)
             hidden = self._attend_to_cache(self._inputs(candidates, after), cache, padding)
             probabilities.append(self._rating_logits(hidden, candidates, after).softmax(-1))

@@ -178,7 +178,9 @@ def test_config_survives_json(tmp_path):
         ({"num_films": 0}, "num_films"),
         ({"hidden_size": 10, "num_attention_heads": 3}, "num_attention_heads=3"),
         ({"film_dropout": 1.0}, "film_dropout"),
-        ({"user_shrinkage": 0.0}, "user 0.0"),
+        ({"num_attention_heads": 0}, "at least 1"),
+        ({"embedding_shrinkage": 0.0}, "embedding_shrinkage"),
+        ({"user_shrinkage": 0.0}, "user_shrinkage must be above 0, got 0.0"),
         ({"mean_rating": 0.5}, "1..10"),
     ],
 )

@@ -82,7 +82,7 @@ def test_recommend_as_json(tiny_models, export, capsys, monkeypatch):
     status, out, err = reel(capsys, monkeypatch, *arguments)
     answer = json.loads(out)
     assert status == 0
-    assert "1 of 2 rated films" in err
+    assert "2 rated, 1 matched, 1 unmatched" in err
     assert len(answer["recommendations"]) == 7
     film = answer["recommendations"][0]
     assert set(film) == {
@@ -212,4 +212,4 @@ def test_year_ranges(text, years):
 @pytest.mark.parametrize("text", ["", "-", "soon", "1989-1970", "19701980", "70-80"])
 def test_year_ranges_that_are_none(text):
     with pytest.raises(UserError, match="--years"):
-        year_range(text)
+        run(["recommend", "--model", "models/x", "--history", "me.zip", f"--years={text}"])

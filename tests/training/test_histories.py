@@ -57,14 +57,17 @@ def test_dated_histories_keep_their_order():
     assert {0, 24} <= starts <= set(range(25))
 
 
-def test_lengths_are_within_bounds_and_some_are_cut():
-    dataset = HistoryDataset(histories([1, 5, 300] * 200), max_length=64, leave_one_out=True, cut=0.25)
+def test_pieces_are_cut_at_random_lengths():
+    dataset = HistoryDataset(histories([1, 5, 300] * 200), max_length=64, leave_one_out=True)
     longest = np.minimum(dataset.histories.lengths(), 64)
     lengths = dataset.lengths(epoch=0)
     assert (lengths >= 1).all()
     assert (lengths <= longest).all()
-    assert 0.15 < (lengths < longest)[longest == 64].mean() < 0.35
-    assert (HistoryDataset(dataset.histories, 64, leave_one_out=True, cut=0.0).lengths(0) == longest).all()
+    assert 0.75 < (lengths / longest)[longest == 64].mean() < 0.85
+    assert set(lengths[longest == 5]) >= {2, 3, 4, 5}
+    assert not np.array_equal(lengths, dataset.lengths(epoch=1))
+    whole = HistoryDataset(dataset.histories, 64, leave_one_out=True, cut=False)
+    np.testing.assert_array_equal(whole.lengths(0), longest)
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
@@ -82,7 +85,7 @@ def test_groups_do_not_depend_on_how_they_are_shared_out():
 
 
 def test_groups_hold_pieces_of_about_the_same_length():
-    dataset = HistoryDataset(histories(list(range(1, 201))), max_length=200, leave_one_out=True, cut=0.0)
+    dataset = HistoryDataset(histories(list(range(1, 201))), max_length=200, leave_one_out=True, cut=False)
     pieces = list(HistorySampler(dataset, group_size=8))
     groups = [[piece.length for piece in pieces[i : i + 8]] for i in range(0, 200, 8)]
     assert sum(max(group) * len(group) for group in groups) < 1.1 * sum(map(sum, groups))

@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from transformers import TrainerControl
+from transformers import TrainerControl, TrainerState
 
 from training.schedule import Clock, warmup_and_cosine
 
@@ -26,7 +26,7 @@ def test_warmup_and_cosine():
 
 def test_the_clock_ends_a_run_when_its_minutes_are_over():
     clock, control = Clock(max_minutes=0.05 / 60), TrainerControl()
-    clock.on_train_begin(ONE_PROCESS, None, control)
+    clock.on_train_begin(ONE_PROCESS, TrainerState(), control)
     clock.on_step_end(ONE_PROCESS, None, control)
     assert not control.should_training_stop
     time.sleep(0.06)
@@ -38,9 +38,11 @@ def test_the_clock_ends_a_run_when_its_minutes_are_over():
 
 def test_time_before_a_resume_counts():
     clock = Clock(max_minutes=1, elapsed_before=45)
-    resumed = Clock.from_state(clock.state())
+    checkpoint = TrainerState(global_step=7, stateful_callbacks={"Clock": clock.state()})
+    resumed = Clock(max_minutes=1)
+    resumed.on_train_begin(ONE_PROCESS, checkpoint, TrainerControl())
+    resumed.on_train_end(ONE_PROCESS, checkpoint, TrainerControl())
     assert resumed.elapsed == pytest.approx(45, abs=1)
-    resumed._read(ONE_PROCESS)
     assert resumed.progress == pytest.approx(0.75, abs=0.02)
 
 
@@ -48,7 +50,7 @@ def test_time_before_a_resume_counts():
 def test_a_signal_ends_the_run_after_its_step(number):
     before = signal.getsignal(number)
     clock, control = Clock(), TrainerControl()
-    clock.on_train_begin(ONE_PROCESS, None, control)
+    clock.on_train_begin(ONE_PROCESS, TrainerState(), control)
     os.kill(os.getpid(), number)
     assert not control.should_training_stop
     clock.on_step_end(ONE_PROCESS, None, control)

@@ -162,7 +162,7 @@ def test_resuming_gives_the_losses_of_an_uninterrupted_run(tiny_dataset, tmp_pat
     assert logs[1] == pytest.approx(logs[0], rel=1e-6)
 
 
-def test_sigterm_ends_training_and_the_model_is_saved(tiny_dataset, tmp_path):
+def test_an_interrupted_run_is_saved_and_goes_on_where_it_was(tiny_dataset, tmp_path):
     out = tmp_path / "model"
     command = [sys.executable, "-m", "training.film_token_gpt2", "--data", str(tiny_dataset), "--output-dir", str(out)]
     process = subprocess.Popen(
@@ -177,7 +177,26 @@ def test_sigterm_ends_training_and_the_model_is_saved(tiny_dataset, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors[-2000:]
+    assert b"--resume goes on" in errors
     assert (out / "model.safetensors").is_file()
+    (checkpoint,) = out.glob("checkpoint-*")
+    steps = int(checkpoint.name.split("-")[1])
+    seconds = json.loads((checkpoint / "trainer_state.json").read_text())["stateful_callbacks"]["Clock"]["args"]
+
+    # A budget that is over but for one step: the run goes on, and ends.
+    budget = str(seconds["elapsed_before"] / 60 + 1e-4)
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(out), *SMALL]
+    main([*arguments, "--max-minutes", budget, "--resume"])
+    after = json.loads((out / "trainer_state.json").read_text())
+    assert steps < after["global_step"] < steps + 20
+    assert not list(out.glob("checkpoint-*"))
+
+
+def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model")]
+    toy_model().save_pretrained(tmp_path / "model" / "checkpoint-5")
+    with pytest.raises(UserError, match="num_films 30, not 80"):
+        main([*arguments, *SMALL, "--resume"])
 
 
 @pytest.mark.parametrize(
