@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.dataset import load_films, load_histories
@@ -87,8 +88,11 @@ class Catalogue:
         try:
             films = pl.DataFrame(pq.read_table(place / "films.parquet"))
             films = films.select([*FILM_COLUMNS, "rating_count", "rating_mean"])
-        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            films = films.cast({**FILM_COLUMNS, "rating_count": pl.Int64, "rating_mean": pl.Float64})
+        except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
             raise UserError(f"{place / 'films.parquet'}: broken film catalogue ({error})") from error
+        if films["film_id"].null_count() or films["film_id"].is_duplicated().any():
+            raise UserError(f"{place / 'films.parquet'}: broken film catalogue (a film has no id, or another's)")
         catalogue = cls(films, FilmFeatures.load(place / "features.parquet", place / "features.json"))
         missing = catalogue.index.keys() - catalogue.features.index.keys()
         if missing:

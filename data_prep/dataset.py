@@ -230,7 +230,8 @@ def _load(data: str, config: str, split: str) -> datasets.Dataset:
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise UserError(f"{data}: neither a folder here nor a data set that the Hub shows ({error})") from error
     except Exception as error:  # no end to what a damaged card or Parquet file makes of yaml, datasets and pyarrow
-        raise UserError(f"{data}: {config} of split {split} cannot be read ({error})") from error
+        why = error.__cause__ or error  # `datasets` says only that something failed, and hangs the reason on it
+        raise UserError(f"{data}: {config} of split {split} cannot be read ({why})") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from data_prep.archive import REMEDY, Budget, read_files, read_limited
-from data_prep.errors import CommandParser, UserError
+from data_prep.errors import CommandParser, UserError, one_line
 from data_prep.export_csv import BrokenFile, Row, Table, parse_table
 from data_prep.history import Export, Rejected, parse_history
 from data_prep.matching import Match, TitleMatcher
@@ -223,7 +223,6 @@ def report(export: Export, name: str) -> None:
 
 def _print_some(title: str, lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        safe = "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
-        print(f"  {title} {safe}", file=sys.stderr)
+        print(f"  {title} {one_line(line)}", file=sys.stderr)
     if len(lines) > _SHOWN:
         print(f"  ... and {len(lines) - _SHOWN} more {title}", file=sys.stderr)

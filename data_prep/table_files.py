@@ -16,8 +16,8 @@ def is_parquet(path: Path) -> bool:
     """Whether the file is Parquet; otherwise it is to be read as CSV.
 
     Raises:
-        UserError: when there is no such file, it is a folder or a pipe, cannot be read, is empty, or is called .parquet and is
-            not.
+        UserError: when there is no such file, it is a folder or a pipe, cannot be read, is empty, or is called
+            .parquet and is not.
     """
     if path.is_dir():
         raise UserError(f"{path}: a folder; expected a Parquet or CSV file")
