@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 CARD_TAG = "reel-recommendations"
 
@@ -92,6 +94,15 @@ class DatasetCard:
             for split in splits:
                 lines += [f"  - split: {split}", f"    path: {config}/{split}-*.parquet"]
         return [*lines, "---"]
+
+    @staticmethod
+    def read_digest(folder: Path, config: str) -> str | None:
+        """The digest that the card in `folder` gives for `config`; None in a card without."""
+        text = (folder / "README.md").read_text(encoding="utf-8")
+        found = re.search(
+            rf"^- config_name: {config}\n(?:  default: true\n)?  description: content (\w+)$", text, re.M
+        )
+        return found[1] if found else None
 
     def _body(self) -> list[str]:
         lines = ["# Film rating histories", "", f"Source: {self.source}.", ""]

@@ -9,6 +9,7 @@ A model knows the films of its catalogue and no others:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,6 +67,11 @@ class Catalogue:
         """The row of every id."""
         return {film_id: row for row, film_id in enumerate(self.film_ids)}
 
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the film ids in their order: a model's film `i` is row `i` of the catalogue with this digest."""
+        return hashlib.blake2b("\0".join(self.film_ids).encode(), digest_size=16).hexdigest()
+
     def __len__(self) -> int:
         return len(self.films)
 
@@ -88,7 +94,7 @@ class Catalogue:
         try:
             films = pl.DataFrame(pq.read_table(place / "films.parquet"))
             films = films.select([*FILM_COLUMNS, "rating_count", "rating_mean"])
-            films = films.cast({**FILM_COLUMNS, "rating_count": pl.Int64, "rating_mean": pl.Float64})
+            films = films.cast({**FILM_COLUMNS, "rating_count": pl.Int64, "rating_mean": pl.Float64})  # type: ignore[dict-item]
         except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
             raise UserError(f"{place / 'films.parquet'}: broken film catalogue ({error})") from error
         if films["film_id"].null_count() or films["film_id"].is_duplicated().any():

@@ -22,7 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.build import is_dataset_folder, write_dataset
+from data_prep.card import DatasetCard
 from data_prep.errors import UserError
+from data_prep.folders import digest_files
 from data_prep.schema import (
     COLD_CASES_SCHEMA,
     FILM_COLUMNS,
@@ -224,14 +226,31 @@ def _load(data: str, config: str, split: str) -> datasets.Dataset:
         raise UserError(f"{data}: no such folder; make a data set with `reel data sample --out {data}`")
     import datasets
 
+    if folder.exists():
+        _check_digest(data, folder, config)
     try:
         with _quietly():
             return datasets.load_dataset(str(folder.resolve()) if folder.exists() else str(data), config, split=split)
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise UserError(f"{data}: neither a folder here nor a data set that the Hub shows ({error})") from error
     except Exception as error:  # no end to what a damaged card or Parquet file makes of yaml, datasets and pyarrow
+        if isinstance(error, OSError) and error.filename and not str(error.filename).startswith(str(folder.resolve())):
+            raise UserError(
+                f"{error.filename}: no place for what `datasets` keeps of {data} ({error.strerror}); set HF_HOME to a "
+                "folder you can write"
+            ) from error
         why = error.__cause__ or error  # `datasets` says only that something failed, and hangs the reason on it
         raise UserError(f"{data}: {config} of split {split} cannot be read ({why})") from error
+
+
+def _check_digest(data: str, folder: Path, config: str) -> None:
+    """Without this a damaged file would go unseen while an older copy of it is in the cache of `datasets`."""
+    digest = DatasetCard.read_digest(folder, config)
+    if digest is not None and not ((folder / config).is_dir() and digest_files(folder / config) == digest):
+        raise UserError(
+            f"{data}: the files in {config} are damaged, changed or lost: they are not those that the data set was "
+            "built with; build it again"
+        )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from data_prep.answers import print_json
 from data_prep.archive import REMEDY, Budget, read_files, read_limited
 from data_prep.errors import CommandParser, UserError, one_line
 from data_prep.export_csv import BrokenFile, Row, Table, parse_table
@@ -202,7 +203,7 @@ def main(arguments: Sequence[str]) -> None:
 
     export = read_export(options.file, load_films(options.data))
     if options.out == "-":
-        print(export.dumps())
+        print_json(export.to_json())
     else:
         export.write(Path(options.out))
     report(export, str(options.file))
@@ -212,7 +213,7 @@ def report(export: Export, name: str) -> None:
     """One line of counts on stderr, then the unmatched and rejected rows, the first 20 of each."""
     counts = export.counts
     summary = f"{counts['rated']} rated, {counts['matched']} matched, {len(export.unmatched)} unmatched"
-    print(f"{name}: {summary}, {counts['rejected']} rejected", file=sys.stderr)
+    print(f"{one_line(name)}: {summary}, {counts['rejected']} rejected", file=sys.stderr)
     unmatched = [
         f"row {row['row']}: {row['name']} ({row['year'] or '?'}): {row['reason']}" for row in export.unmatched
     ]

@@ -172,6 +172,9 @@ def _film_ids(path: Path, content: dict[str, Any], key: str) -> list[str]:
 
 def _reported(path: Path, content: dict[str, Any], key: str, fields: dict[str, Any]) -> list[Any]:
     rows = content.get(key, [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and fields.keys() <= row.keys() for row in rows):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and all(isinstance(row.get(name, []), str | int | None) for name in fields)
+        for row in rows
+    ):
         raise UserError(f"{path}: {key} is no list of rows with {', '.join(fields)}; expected {_SHAPE}")
     return [{name: row[name] for name in fields} for row in rows]

@@ -33,7 +33,10 @@ def parse_splits(text: str) -> dict[str, float]:
             splits[name] = float(share)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{part!r} is not name=share, as in train=.9") from None
-    check_splits(splits)
+    try:
+        check_splits(splits)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return splits
 
 

@@ -74,14 +74,15 @@ class EncodedCases:
                 f"row {row} of the cases has {lengths[row]} history films and {rating_lengths[row]} ratings"
             )
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        flat_films = _catalogue_rows(pc.list_flatten(film_lists), index, "history_film_ids")
+        flat_films = _catalogue_rows(pc.list_flatten(film_lists), index, "history_film_ids", offsets)
         flat_ratings = pc.list_flatten(rating_lists)
         if len(flat_ratings) and (flat_ratings.null_count or not pa.types.is_integer(flat_ratings.type)):
             raise UserError("column 'history_ratings' of the cases holds something else than whole numbers 1..10")
-        ratings = flat_ratings.to_numpy(zero_copy_only=False).astype(np.int64)
+        ratings = flat_ratings.to_numpy(zero_copy_only=False)
         if len(ratings) and not (ratings.min() >= 1 and ratings.max() <= 10):
+            wrong = int(np.flatnonzero((ratings < 1) | (ratings > 10))[0])
             raise UserError(
-                f"a history rating of the cases is {ratings[(ratings < 1) | (ratings > 10)][0]}, not 1..10"
+                f"a history rating of row {_row(offsets, wrong)} of the cases is {ratings[wrong]}, not 1..10"
             )
 
         ratings = ratings.astype(np.int8)
@@ -93,7 +94,9 @@ class EncodedCases:
             history[case] = distinct.setdefault(key, len(distinct))
             if len(distinct) > len(spans):
                 spans.append(slice(start, end))
-        films = _catalogue_rows(cases["film_id"].combine_chunks(), index, "film_id")
+        films = _catalogue_rows(
+            cases["film_id"].combine_chunks(), index, "film_id", np.arange(len(cases) + 1, dtype=np.int64)
+        )
         return cls(films, history, [flat_films[span] for span in spans], [ratings[span] for span in spans])
 
     def __len__(self) -> int:
@@ -146,8 +149,14 @@ def _padded(rows: list[np.ndarray], padding: int) -> np.ndarray:
     return padded
 
 
-def _catalogue_rows(film_ids: pa.Array, index: dict[str, int], column: str) -> np.ndarray:
-    """Catalogue rows of film ids, int32; looks every distinct id up once."""
+def _row(offsets: np.ndarray, position: int) -> int:
+    """The row of a table whose list holds the value at `position` of all lists end to end."""
+    return int(np.searchsorted(offsets, position, side="right")) - 1
+
+
+def _catalogue_rows(film_ids: pa.Array, index: dict[str, int], column: str, offsets: np.ndarray) -> np.ndarray:
+    """Catalogue rows of film ids, int32; looks every distinct id up once. Row `i` of the cases holds the ids
+    `offsets[i]:offsets[i + 1]`."""
     if not pa.types.is_dictionary(film_ids.type):
         if not (pa.types.is_string(film_ids.type) or pa.types.is_large_string(film_ids.type)):
             if len(film_ids) == 0:
@@ -155,13 +164,17 @@ def _catalogue_rows(film_ids: pa.Array, index: dict[str, int], column: str) -> n
             raise UserError(f"column {column!r} of the cases holds {film_ids.type}, not film ids")
         film_ids = film_ids.dictionary_encode()
     if film_ids.null_count:
-        raise UserError(f"column {column!r} of the cases has an empty film id")
-    used = np.unique(film_ids.indices.to_numpy(zero_copy_only=False))
+        row = _row(offsets, int(film_ids.is_null().to_numpy(zero_copy_only=False).argmax()))
+        raise UserError(f"column {column!r} of the cases has an empty film id in row {row}")
+    codes = film_ids.indices.to_numpy(zero_copy_only=False)
     names = film_ids.dictionary.to_pylist()
     rows = np.full(len(names), -1, dtype=np.int32)
-    for place in used.tolist():
-        row = index.get(names[place])
-        if row is None:
-            raise UserError(f"{names[place]!r} in column {column!r} of the cases is no film of the model's catalogue")
-        rows[place] = row
-    return rows[film_ids.indices.to_numpy(zero_copy_only=False)]
+    for place in np.unique(codes).tolist():
+        film = index.get(names[place])
+        if film is None:
+            row = _row(offsets, int((codes == place).argmax()))
+            raise UserError(
+                f"{names[place]!r} in column {column!r} of the cases, row {row}, is no film of the model's catalogue"
+            )
+        rows[place] = film
+    return rows[codes]

@@ -12,14 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_prep.answers import print_tables
 from data_prep.errors import CommandParser, UserError
+from data_prep.folders import new_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,9 +46,21 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(arguments)
     requested = _context_lengths(options.context_lengths)
-    _check_writable(options.out)
-    if options.figures is not None:
-        _make_folder(options.figures)
+    written = [options.out]
+    # What is written is begun before the long work, so that a place that cannot be written is told at once.
+    with new_file(options.out) as building, _new_figures(options.figures):
+        report = _report(options, requested)
+        if options.figures is not None:
+            from training.figures import draw_figures
+
+            written += draw_figures(report, options.figures)
+        building.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    print("wrote " + ", ".join(map(str, written)), file=sys.stderr)
+    print_report(report)
+
+
+def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row:
+    """Score the models and put together what the file holds."""
     cases, plan, cold = _cases(options, requested)
     for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -75,15 +89,7 @@ def main(arguments: Sequence[str]) -> None:
         {"name": model["name"], "path": paths[model["name"]], "results": model["results"]}
         for model in report["models"]
     ]
-    report = {"data": options.data} | report
-    _write_json(options.out, report)
-    written = [options.out]
-    if options.figures is not None:
-        from training.figures import draw_figures
-
-        written += draw_figures(report, options.figures)
-    print("wrote " + ", ".join(map(str, written)), file=sys.stderr)
-    print_report(report)
+    return {"data": options.data} | report
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
@@ -106,14 +112,8 @@ def unique_names(paths: Sequence[str]) -> list[str]:
 
 def print_report(report: Mapping[str, Any]) -> None:
     """Print RMSE and reward accuracy of every model by history length, with paired differences beside them."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-    with console.capture() as capture:  # printed by ourselves: rich turns a closed pipe (`| head`) into exit status 1
-        for metric, title in PRINTED_METRICS.items():
-            console.print(_table(report, metric, title))
-    print(capture.get().rstrip())
+    tables = [_table(report, metric, title) for metric, title in PRINTED_METRICS.items()]
+    print_tables(tables, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     print("In brackets: 95 % intervals, by bootstrap over users. * the difference's interval excludes zero.")
 
 
@@ -237,6 +237,8 @@ def _cases(
 
     if options.max_users is not None and options.max_users < 1:
         raise UserError(f"--max-users {options.max_users}: at least one user is needed")
+    if options.seed < 0:
+        raise UserError(f"--seed {options.seed}: must be 0 or more")
     film_ids = load_films(options.data)["film_id"].to_list()
     histories = load_histories(options.data, options.split)
     cases = ProtocolCases(histories, film_ids, seed=options.seed, max_users=options.max_users)
@@ -292,33 +294,20 @@ def _progress(total: int) -> Iterator[Advance]:
         yield lambda model, num_cases: progress.update(task, advance=num_cases, description=f"scoring {model}")
 
 
-def _check_writable(out: Path) -> None:
-    """Find out before the long work that the report can be written after it."""
-    if out.is_dir():
-        raise UserError(f"--out {out}: this is a folder; name a file in it, such as {out / 'report.json'}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}; make it first")
-    try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}."):
-            pass
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written there ({error.strerror})") from error
-
-
-def _make_folder(folder: Path) -> None:
+@contextmanager
+def _new_figures(folder: Path | None) -> Iterator[None]:
+    """Make the folder; on an error take away again what was not there before."""
+    if folder is None:
+        yield
+        return
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--figures {folder}: no folder can be made there ({error.strerror})") from error
-
-
-def _write_json(out: Path, report: Mapping[str, Any]) -> None:
-    """Write beside `out`, then rename: a report is there whole or not at all."""
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        beside.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        beside.replace(out)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror})") from error
-    finally:
-        beside.unlink(missing_ok=True)
+        yield
+    except BaseException:
+        if missing:
+            shutil.rmtree(missing[-1], ignore_errors=True)
+        raise

@@ -9,11 +9,15 @@ Cases have the columns `case_id`, `history_film_ids`, `history_ratings` and `fil
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_prep.errors import CommandParser, UserError
+from data_prep.folders import new_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,41 +28,39 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", required=True, type=Path, help="Parquet file for the predictions")
     args = parser.parse_args(arguments)
 
+    import pyarrow.parquet as pq
+
+    with new_file(args.out) as building:
+        predictions = _predictions(args.model, args.cases)
+        pq.write_table(predictions, building)
+    print(f"{len(predictions):,} predictions in {args.out}")
+
+
+def _predictions(model: str, file: Path) -> pa.Table:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not args.cases.is_file():
-        raise UserError(f"{args.cases}: no such file; --cases wants a Parquet file")
-    if not args.out.parent.is_dir():
-        raise UserError(f"{args.out}: the folder {args.out.parent} does not exist; make it first")
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; --cases wants a Parquet file")
     try:
-        cases = pq.read_table(args.cases)
+        cases = pq.read_table(file)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{args.cases}: cannot be read as Parquet ({error})") from error
+        raise UserError(f"{file}: cannot be read as Parquet ({error})") from error
     if "case_id" not in cases.column_names:
-        raise UserError(f"{args.cases}: no column 'case_id'; there are {', '.join(cases.column_names)}")
+        raise UserError(f"{file}: no column 'case_id'; there are {', '.join(cases.column_names)}")
 
     from reel.recommender import RATINGS, Recommender
 
-    recommender = Recommender.from_pretrained(args.model)
+    recommender = Recommender.from_pretrained(model)
     try:
         probabilities = recommender.predict_cases(cases)
     except UserError as error:
-        raise UserError(f"{args.cases}: {error}") from error
-    predictions = pa.table(
+        raise UserError(f"{file}: {error}") from error
+    return pa.table(
         {
             "case_id": cases["case_id"],
             "expected_rating": (probabilities @ RATINGS).astype(np.float32),
             "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.reshape(-1)), 10),
         }
     )
-    partial = args.out.with_name(f".{args.out.name}.partial")
-    try:
-        pq.write_table(predictions, partial)
-        os.replace(partial, args.out)
-    except OSError as error:
-        raise UserError(f"{args.out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    print(f"{len(predictions):,} predictions in {args.out}")

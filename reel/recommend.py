@@ -9,7 +9,6 @@ The history is an account export (zip, unpacked folder, ratings.csv or diary.csv
 from __future__ import annotations
 
 import csv
-import json
 import re
 import sys
 from argparse import ArgumentTypeError
@@ -18,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_prep.answers import print_json, print_tables
 from data_prep.errors import CommandParser, UserError
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ def main(arguments: Sequence[str]) -> None:
 
     recommender = Recommender.from_pretrained(args.model)
     export = recommender.read_history(args.history)
-    report(export, str(args.history))
     films = recommender.recommend(
         export.ratings,
         top=args.top,
@@ -71,8 +70,9 @@ def main(arguments: Sequence[str]) -> None:
         include_seen=args.include_seen,
         seen=export.watched,
     )
+    report(export, str(args.history))
     if args.format == "json":
-        print(json.dumps(_as_json(films, export), ensure_ascii=False, indent=1))
+        print_json(_as_json(films, export))
     elif args.format == "csv":
         _print_csv(films)
     else:
@@ -101,7 +101,6 @@ def _print_csv(films: Sequence[Recommendation]) -> None:
 
 
 def _print_table(films: Sequence[Recommendation]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -119,4 +118,4 @@ def _print_table(films: Sequence[Recommendation]) -> None:
         because = ", ".join(f"{reason.title} {reason.rating / 2:g}" for reason in film.because)
         title = f"{film.title} ({film.year})" if film.year else film.title
         table.add_row(str(place), title, f"{film.expected_rating / 2:.2f}", bars, because)
-    Console(highlight=False, markup=False).print(table if films else "no film is left: widen the filters")
+    print_tables([table if films else "no film is left: widen the filters"])

@@ -15,7 +15,6 @@ import pyarrow as pa
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
 from transformers import AutoModel, PreTrainedModel
 
 from data_prep.catalogue import Catalogue
@@ -25,7 +24,7 @@ from data_prep.history import Export
 from reel.cases import EncodedCases
 from training.metrics import RATING_VALUES as RATINGS
 from training.metrics import REWARD_RATING
-from training.quiet import without_bars
+from training.quiet import quiet_transformers
 
 # Where each model type's classes are registered.
 MODEL_MODULES = {"film_token_gpt2": "modeling.film_token_gpt2", "rating_baseline": "modeling.baselines"}
@@ -84,6 +83,9 @@ class Recommender:
                 f"the model knows {model.config.num_films:,} films and its catalogue {len(catalogue):,}: "
                 "they do not belong together"
             )
+        # Films in another order would be scored as one another. A model that was never saved has no digest yet.
+        if model.config.catalogue_digest not in (None, catalogue.digest):
+            raise UserError("the film catalogue is not the one that the model was saved with")
         self.model = model.eval()
         self.catalogue = catalogue
 
@@ -108,20 +110,19 @@ class Recommender:
             raise UserError(
                 f"{folder_or_repo}: no model there (no readable config.json); train one with `reel train`"
             ) from None
-        if model_type not in MODEL_MODULES:
+        if not isinstance(model_type, str) or model_type not in MODEL_MODULES:
             raise UserError(f"{folder_or_repo}: a model of type {model_type!r}; known are {', '.join(MODEL_MODULES)}")
         import_module(MODEL_MODULES[model_type])
         catalogue = Catalogue.load(folder)
         try:
-            with without_bars():
-                model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-            raise UserError(f"{folder_or_repo}: the model's weights cannot be read ({error})") from error
-        return cls(model, catalogue)
+            return cls(_load_model(folder), catalogue)
+        except UserError as error:
+            raise UserError(f"{folder_or_repo}: {error}; train it again with `reel train`") from error
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its catalogue into a folder that `from_pretrained` reads."""
-        with without_bars():
+        self.model.config.catalogue_digest = self.catalogue.digest
+        with quiet_transformers():
             self.model.save_pretrained(folder)
         self.catalogue.save(Path(folder))
 
@@ -333,13 +334,33 @@ class Recommender:
         )
 
 
+def _load_model(folder: Path) -> PreTrainedModel:
+    """The model of a folder with every one of its weights: transformers would draw those that are missing."""
+    try:
+        with quiet_transformers():
+            model, loading = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are told of below, by name
+            )
+    except Exception as error:  # no end to what a damaged folder makes of transformers, safetensors and torch
+        raise UserError(f"the model's weights cannot be read ({error})") from error
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if loading[kind]:
+            example = min(map(str, loading[kind]))
+            raise UserError(f"the weights do not fit config.json ({kind.replace('_', ' ')}, such as {example})")
+    return model
+
+
 def _from_hub(repo: str, revision: str | None) -> Path:
     try:
         return Path(
             snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.safetensors", "catalogue/*"])
         )
     except HFValidationError:
-        raise UserError(f"{repo}: no such folder") from None
+        raise UserError(f"{repo}: no such folder; train a model with `reel train`") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{repo}: no such folder, and the Hub has no such model for you ({reason})") from error

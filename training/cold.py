@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from training.cases import fingerprints, hashes, laid_out, mix, salted
-from training.evaluation import Advance, CaseScorer, Row, Scoreboard, checked
+from training.evaluation import Advance, CaseScorer, Row, Scoreboard, scored
 
 if TYPE_CHECKING:
     from data_prep.dataset import ColdCases, Histories
@@ -106,7 +106,7 @@ def evaluate_cold(
             parts = []
             for start in range(0, len(cases), CASES_PER_CALL):
                 table = tables.table(cases[start : start + CASES_PER_CALL], length)
-                parts.append(checked(name, model.predict_cases(table), table.num_rows))
+                parts.append(scored(name, model, table))
                 advance(name, table.num_rows)
             predictions[name] = np.concatenate(parts)
         scoreboard.add(

@@ -183,6 +183,19 @@ def reliability(probabilities: np.ndarray, ratings: np.ndarray) -> list[Row]:
     ]
 
 
+def scored(name: str, model: CaseScorer, cases: pa.Table) -> np.ndarray:
+    """What a model predicts of `cases`: float64 [n, 10], rows that sum to 1.
+
+    Raises:
+        UserError: it does not know a film of the cases, or predicts something that is no distribution.
+    """
+    try:
+        probabilities = model.predict_cases(cases)
+    except UserError as error:
+        raise UserError(f"model {name}: {error}; score it on the films that it was trained on") from error
+    return checked(name, probabilities, cases.num_rows)
+
+
 def checked(name: str, probabilities: np.ndarray, num_cases: int) -> np.ndarray:
     """`probabilities` as float64 rows that sum to 1.
 
@@ -207,7 +220,7 @@ def _predict(
     parts = []
     for start in range(0, len(users), USERS_PER_CALL):
         table = cases.table(users[start : start + USERS_PER_CALL], context_length)
-        parts.append(checked(name, model.predict_cases(table), table.num_rows))
+        parts.append(scored(name, model, table))
         advance(name, table.num_rows)
     return np.concatenate(parts)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_prep.folders import new_file
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -68,7 +70,8 @@ def draw_figures(report: Row, folder: Path, *, calibration_length: int | None = 
         for name, figure in figures.items():
             written.append(folder / f"{name}.png")
             FigureCanvasAgg(figure)
-            figure.savefig(written[-1], dpi=DOTS_PER_INCH)
+            with new_file(written[-1]) as building:
+                figure.savefig(building, format="png", dpi=DOTS_PER_INCH)
     return written
 
 

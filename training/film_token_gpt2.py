@@ -24,6 +24,7 @@ from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.histories import HistoryDataset, collate
 from training.output_folder import check_output_folder, claim_output_folder, rating_histogram, save_model
+from training.quiet import quiet_transformers
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 
@@ -119,7 +120,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         data_collator=collate,
     )
     started = time.monotonic()
-    result = trainer.train(resume_from_checkpoint=checkpoint)
+    with quiet_transformers():
+        result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_state()  # the learning curve
     if trainer.is_world_process_zero():
         interrupted = trainer.clock.interrupted

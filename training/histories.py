@@ -12,6 +12,8 @@ from torch.utils.data import Dataset, Sampler
 from data_prep.dataset import Histories
 from modeling.losses import IGNORED
 
+SHORT_SHARE = 0.1  # of the pieces are short
+
 
 class Piece(NamedTuple):
     """A piece of a history: `length` ratings of history `row`, drawn anew in every epoch."""
@@ -54,8 +56,12 @@ class HistoryDataset(Dataset):
         longest = np.minimum(self.histories.lengths(), self.max_length)
         if not self.cut:
             return longest
-        draws = np.random.default_rng((self.seed, epoch)).random(len(longest))
-        return np.ceil(longest * (1 - draws) ** 0.25).astype(np.int64)  # four fifths of the longest on average
+        draw = np.random.default_rng((self.seed, epoch))
+        share = 1 - draw.random(len(longest))
+        # A short piece is a cheap step of its own, and teaches what to say of people who have rated little.
+        short = longest**share  # any order of magnitude
+        long = longest * share**0.25  # four fifths of the longest on average
+        return np.ceil(np.where(draw.random(len(longest)) < SHORT_SHARE, short, long)).astype(np.int64)
 
     def __getitem__(self, piece: Piece) -> dict[str, Any]:
         films, ratings = self.histories.history(piece.row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories
 from data_prep.errors import UserError
 from data_prep.folders import new_folder
-from training.quiet import without_bars
+from training.quiet import quiet_transformers
 
 LEARNING_CURVE = "trainer_state.json"
 
@@ -26,12 +27,14 @@ def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool =
         The checkpoint to go on from, with `resume`.
 
     Raises:
-        UserError: when the folder holds something and neither `overwrite` nor `resume` is given, when what it holds
-        is no
-            model, or when it has no checkpoint to resume.
+        UserError: when the folder cannot be written, when it holds something and neither `overwrite` nor `resume` is
+            given, when what it holds is no model, or when it has no checkpoint to resume.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; --output-dir wants a folder")
+    nearest = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise UserError(f"{folder}: cannot be written, as {nearest} cannot; name another --output-dir")
     checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     if resume and checkpoint is None:
         raise UserError(f"{folder}: no checkpoint to resume; leave out --resume to start anew")
@@ -78,8 +81,9 @@ def save_model(model: PreTrainedModel, catalogue: Catalogue, folder: Path, *, ke
         UserError: when the disk is full or the place cannot be written.
     """
     folder = folder.resolve()
+    model.config.catalogue_digest = catalogue.digest
     with new_folder(folder) as building:
-        with without_bars():
+        with quiet_transformers():
             model.save_pretrained(building)
         catalogue.save(building)
         if (folder / LEARNING_CURVE).is_file():

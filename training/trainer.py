@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
+from transformers.integrations import get_reporting_integration_callbacks
 
 from modeling.losses import IGNORED, RatingCrossEntropy
 from training import metrics
@@ -69,8 +71,16 @@ class RatingTrainingArguments(TrainingArguments):
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint of the output folder"})
 
     def __post_init__(self):
-        if self.max_minutes is not None and self.max_minutes <= 0:
+        if not str(self.output_dir or "").strip():
+            raise ValueError("output_dir is empty: name a folder")
+        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
             raise ValueError(f"max_minutes must be above 0, got {self.max_minutes}")
+        if self.max_steps == 0 or not self.num_train_epochs > 0:
+            raise ValueError(f"no training in {self.max_steps} steps and {self.num_train_epochs} epochs")
+        for name in ("learning_rate", "weight_decay", "squared_error"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a number from 0 on, got {getattr(self, name)}")
+        get_reporting_integration_callbacks(self.report_to)  # refuses what it does not know
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

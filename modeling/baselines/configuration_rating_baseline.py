@@ -15,6 +15,7 @@ class RatingBaselineConfig(PreTrainedConfig):
         num_films (`int`, defaults to 1): films in the catalogue; film `i` is row `i` of every table of the model.
         user_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a user's bias to zero.
         spread_lengths (`list[int]`, defaults to `[0]`): history lengths at which the spread was measured, ascending.
+        catalogue_digest (`str`, *optional*): of the film catalogue that the rows of the tables belong to.
     """
 
     model_type = "rating_baseline"
@@ -25,6 +26,7 @@ class RatingBaselineConfig(PreTrainedConfig):
         num_films: int = 1,
         user_shrinkage: float = 5.0,
         spread_lengths: list[int] | None = None,
+        catalogue_digest: str | None = None,
         **kwargs,
     ):
         if kind not in KINDS:
@@ -35,4 +37,5 @@ class RatingBaselineConfig(PreTrainedConfig):
         self.num_films = num_films
         self.user_shrinkage = user_shrinkage
         self.spread_lengths = spread_lengths or [0]
+        self.catalogue_digest = catalogue_digest
         super().__init__(**kwargs)

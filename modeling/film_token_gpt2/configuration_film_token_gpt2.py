@@ -23,6 +23,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
             half.
         mean_rating (`float`, defaults to 6.5): mean of the training ratings, on the 1..10 scale.
         initializer_range (`float`, defaults to 0.02): standard deviation of the initial weights.
+        catalogue_digest (`str`, *optional*): of the film catalogue that the rows of the tables belong to.
     """
 
     model_type = "film_token_gpt2"
@@ -41,6 +42,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         embedding_shrinkage: float = 50.0,
         mean_rating: float = 6.5,
         initializer_range: float = 0.02,
+        catalogue_digest: str | None = None,
         **kwargs,
     ):
         if num_films < 1 or num_features < 1:
@@ -76,6 +78,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.embedding_shrinkage = embedding_shrinkage
         self.mean_rating = mean_rating
         self.initializer_range = initializer_range
+        self.catalogue_digest = catalogue_digest
         super().__init__(**kwargs)
 
     def gpt2_config(self) -> GPT2Config:

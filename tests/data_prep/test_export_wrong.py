@@ -100,6 +100,11 @@ GOOD = zipped({"ratings.csv": RATINGS + HEAT})
         ("date.json", b'{"history": [{"film_id": "heat", "rating": 3, "date": "1/2/2020"}]}', "1/2/2020"),
         ("watched.json", b'{"history": [], "watched": [1]}', "watched is no list of film ids"),
         ("unmatched.json", b'{"history": [], "unmatched": [{}]}', "unmatched is no list of rows"),
+        (
+            "rejected.json",
+            b'{"history": [], "rejected": [{"file": "a", "row": [1], "value": "", "reason": ""}]}',
+            "rejected is no list of rows",
+        ),
     ],
 )
 def test_wrong_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:

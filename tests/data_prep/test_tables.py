@@ -234,8 +234,8 @@ def test_csv_and_parquet_give_the_same_data_set(
     tiny_ratings.write_csv(tmp_path / "ratings.csv")
     arguments = ["--ratings", str(tmp_path / "ratings.csv"), "--films", str(tmp_path / "films.csv")]
     main([*arguments, "--splits", "train=.8,validation=.1,test=.1", "--strict", "--out", str(tmp_path / "data")])
-    for path in sorted(tiny_dataset.glob("*/*.parquet")):
-        assert path.read_bytes() == (tmp_path / "data" / path.relative_to(tiny_dataset)).read_bytes(), path
+    for path in sorted((tmp_path / "data").glob("*/*.parquet")):
+        assert path.read_bytes() == (tiny_dataset / path.relative_to(tmp_path / "data")).read_bytes(), path
 
 
 def test_strict_makes_it_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,8 +316,7 @@ def test_options_that_cannot_be(
     ],
 )
 def test_splits_that_cannot_be(capsys: pytest.CaptureFixture[str], splits: str, message: str) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["--ratings", "r", "--films", "f", "--out", "o", "--splits", splits])
+    assert exit_status(main, ["--ratings", "r", "--films", "f", "--out", "o", "--splits", splits]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -123,6 +123,41 @@ def test_recommend_as_csv_and_as_table(tiny_models, export, capsys, monkeypatch)
     assert "stars" in out
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--genre", "Nope", "no film has the genre 'Nope'"),
+        ("--top", "0", "--top 0: at least 1"),
+        ("--top", "-3", "--top -3: at least 1"),
+        ("--top", "abc", "'abc'"),
+        ("--years", "soon", "'soon': expected a year"),
+    ],
+)
+def test_wrong_options_of_recommend(tiny_models, export, capsys, monkeypatch, option, value, message):
+    command = ("recommend", "--model", tiny_models["shrunk_bias"], "--history", export, f"{option}={value}")
+    status, out, err = reel(capsys, monkeypatch, *command)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert message in err
+
+
+def test_recommend_with_text_that_no_encoding_has(tiny_models, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps({"history": [{"film_id": "\ud800 \x1b[31m", "rating": 3}]}))
+    command = ("recommend", "--model", tiny_models["shrunk_bias"], "--history", path, "--top", "2")
+    status, out, err = reel(capsys, monkeypatch, *command, "--format", "json")
+    assert status == 0
+    assert json.loads(out)["history"]["unmatched"][0]["name"] == "\ud800 \x1b[31m"
+    assert "\x1b" not in err
+
+
+def test_recommend_for_a_reader_that_leaves(tiny_models, export):
+    reel = f"{sys.executable} -m reel.cli recommend --model {tiny_models['shrunk_bias']} --include-seen --top 80"
+    line = f"{reel} --history {export} 2>/dev/null | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def test_an_exported_history_recommends_the_same(tiny_models, tiny_dataset, export, tmp_path, capsys, monkeypatch):
     status, _, _ = reel(
         capsys, monkeypatch, "data", "export", export, "--data", tiny_dataset, "--out", tmp_path / "me.json"
@@ -170,8 +205,15 @@ def test_predict(tiny_models, tmp_path, capsys, monkeypatch):
     ("changes", "message"),
     [
         ({"film_id": ["film-05", "casablanca"]}, "'casablanca'"),
-        ({"history_film_ids": [["film-03", "who-knows"], []]}, "'who-knows'"),
-        ({"history_ratings": [[9, 11], []]}, "11"),
+        ({"film_id": ["film-05", None]}, "row 1"),
+        (
+            {"history_film_ids": [["film-03", "who-knows"], []]},
+            "'who-knows' in column 'history_film_ids' of the cases, row 0",
+        ),
+        (
+            {"history_film_ids": [[], ["film-03", "film-04"]], "history_ratings": [[], [9, 11]]},
+            "row 1 of the cases is 11",
+        ),
         ({"history_ratings": [[9], []]}, "2 history films and 1 ratings"),
     ],
 )
@@ -185,6 +227,16 @@ def test_wrong_cases_are_named(tiny_models, tmp_path, capsys, monkeypatch, chang
     assert message in err
     assert err.strip().count("\n") == 0
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("place", ["", ".", "absent/p.parquet", "cases.parquet/p.parquet", "x" * 300])
+def test_predict_into_places_that_are_none(tiny_models, tmp_path, capsys, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    path = cases(tmp_path / "cases.parquet")
+    command = ("predict", "--model", tiny_models["shrunk_bias"], "--cases", path, "--out", place)
+    status, out, err = reel(capsys, monkeypatch, *command)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_predict_with_files_that_are_none(tiny_models, tmp_path, capsys, monkeypatch):

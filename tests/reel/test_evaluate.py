@@ -135,7 +135,9 @@ class TestVerb:
             ({"--out": "absent/report.json"}, "there is no folder absent"),
             ({"--out": "."}, "this is a folder"),
             ({"--figures": "file"}, "no folder can be made there"),
+            ({"--figures": "new/figures", "--model": "runs/none"}, "runs/none: no model"),
             ({"--max-users": "0"}, "at least one user"),
+            ({"--seed": "-1"}, "must be 0 or more"),
         ],
     )
     def test_mistakes(

@@ -63,7 +63,8 @@ def test_pieces_are_cut_at_random_lengths():
     lengths = dataset.lengths(epoch=0)
     assert (lengths >= 1).all()
     assert (lengths <= longest).all()
-    assert 0.75 < (lengths / longest)[longest == 64].mean() < 0.85
+    assert 0.65 < (lengths / longest)[longest == 64].mean() < 0.8
+    assert 0.02 < (lengths < 8)[longest == 64].mean() < 0.2
     assert set(lengths[longest == 5]) >= {2, 3, 4, 5}
     assert not np.array_equal(lengths, dataset.lengths(epoch=1))
     whole = HistoryDataset(dataset.histories, 64, leave_one_out=True, cut=False)

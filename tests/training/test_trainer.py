@@ -203,6 +203,12 @@ def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
     ("extra", "message"),
     [
         (["--max-minutes", "0"], "max_minutes must be above 0, got 0"),
+        (["--max-minutes", "nan"], "max_minutes must be above 0, got nan"),
+        (["--max-steps", "0"], "no training in 0 steps"),
+        (["--learning-rate", "nan"], "learning_rate must be a number"),
+        (["--report-to", "the-moon"], "the-moon"),
+        (["--output-dir", ""], "output_dir is empty"),
+        (["--per-device-train-batch-size", "0"], "per_device_train_batch_size must be at least 1"),
         (["--hidden-size", "30", "--num-attention-heads", "4"], "num_attention_heads=4 does not divide"),
         (["--no-such-option", "1"], "--no-such-option"),
         (["--targets", "fuzzy"], "fuzzy"),
