@@ -1,7 +1,7 @@
 """
 The film-token GPT-2 against the baselines on the built-in sample, five folds over users.
 
-    python benchmarks/sample_folds.py --out outputs/sample_folds [--minutes 1.5]
+    python benchmarks/sample_folds.py --out outputs/sample_folds [--minutes 1]
 
 Every user is scored once, by models that were trained without them; the cases of all folds are then scored together,
 with intervals over users. The model is trained as `make demo` trains it. Writes report.json, in the form of `reel
@@ -60,7 +60,7 @@ def prepare(folder: Path, minutes: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the folds and the report")
-    parser.add_argument("--minutes", type=float, default=1.5, help="of training for each fold (1.5, as make demo)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of training for each fold (1, as make demo)")
     args = parser.parse_args()
 
     folds = []

@@ -349,6 +349,7 @@ def test_screenshots(browser: Any, site: Site) -> None:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         page = context.new_page()
         page.goto(address)
+        expect(page.locator(".starters button").first).to_be_visible(timeout=60_000)
         page.screenshot(path=folder / f"{name}_first.png")
         for count, rating in enumerate((9, 10, 4, 8), start=1):
             page.locator(".starters button").nth(count).click()
