@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.dataset import load_films, load_histories
+from data_prep.dataset import Histories, load_films, load_histories
 from data_prep.errors import UserError
 from data_prep.features import FilmFeatures, ensure_features
 from data_prep.folders import new_folder
@@ -44,10 +44,16 @@ class Catalogue:
     features: FilmFeatures
 
     @classmethod
-    def from_dataset(cls, data: str, *, features: FilmFeatures | None = None) -> Catalogue:
-        """The catalogue of a data set; its features are made when they are missing."""
+    def from_dataset(cls, data: str, *, histories: Histories | None = None) -> Catalogue:
+        """The catalogue of a data set; its features are made when they are missing.
+
+        Args:
+            data: data set folder, or id of a data set on the Hub.
+            histories: of its training users, where they have been read already.
+        """
         films = load_films(data)
-        histories = load_histories(data, "train")
+        if histories is None:
+            histories = load_histories(data, "train")
         counts = np.bincount(histories.film_indices, minlength=len(films))
         sums = np.bincount(histories.film_indices, weights=histories.ratings, minlength=len(films))
         means = np.divide(sums, counts, out=np.full(len(films), np.nan), where=counts > 0)
@@ -55,7 +61,7 @@ class Catalogue:
             pl.Series("rating_count", counts, dtype=pl.Int64),
             pl.Series("rating_mean", means, dtype=pl.Float64).fill_nan(None),
         )
-        return cls(films, features or ensure_features(data))
+        return cls(films, ensure_features(data))
 
     @cached_property
     def film_ids(self) -> list[str]:

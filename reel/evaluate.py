@@ -73,7 +73,7 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
 
     paths = dict(zip(unique_names(options.model), options.model, strict=True))
     models = {name: Recommender.from_pretrained(path) for name, path in paths.items()}
-    for name in strangers(models, options.data):
+    for name in strangers(models, options.data, cases.film_ids.to_pylist()):
         print(
             f"warning: {name} was not trained on the training users of {options.data}: "
             "it may have seen the ones scored here",
@@ -182,13 +182,12 @@ def _with_interval(row: Row, key: str, form: str, mark: str = "") -> str:
     return f"{value}{mark} [{low}, {high}]"
 
 
-def strangers(models: Mapping[str, Recommender], data: str) -> list[str]:
+def strangers(models: Mapping[str, Recommender], data: str, film_ids: Sequence[str]) -> list[str]:
     """Names of the models whose catalogue does not count exactly the ratings of the data set's training users."""
     import numpy as np
 
-    from data_prep.dataset import load_films, load_histories
+    from data_prep.dataset import load_histories
 
-    film_ids = load_films(data)["film_id"].to_list()
     counts = np.bincount(load_histories(data, "train").film_indices, minlength=len(film_ids))
     expected = dict(zip(film_ids, counts.tolist(), strict=True))
     return [

@@ -127,7 +127,6 @@ class Recommender:
         self.catalogue.save(Path(folder))
 
     # -- predicting
-    # -----------------------------------------------------------------------------------------------------
 
     def predict(self, history: History, films: Sequence[str]) -> np.ndarray:
         """
@@ -178,7 +177,6 @@ class Recommender:
         return probabilities
 
     # -- recommending
-    # ---------------------------------------------------------------------------------------------------
 
     def recommend(
         self,
@@ -225,7 +223,6 @@ class Recommender:
         return self._reasons(history_films, history_ratings, self._film_rows([film_id]), top)[0]
 
     # -- the catalogue
-    # --------------------------------------------------------------------------------------------------
 
     def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
         """Films whose title may be meant by what was typed so far: `film_id`, `title`, `year`, best first."""

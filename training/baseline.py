@@ -159,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(args.output_dir)
     check_output_folder(folder, overwrite=args.overwrite)
     train = load_histories(args.data, "train")
-    catalogue = Catalogue.from_dataset(args.data)  # makes the features that are missing
+    catalogue = Catalogue.from_dataset(args.data, histories=train)  # makes the features that are missing
     model = fit(args.kind, train, load_histories(args.data, "validation"), len(catalogue), args.seed)
     claim_output_folder(folder)
     save_model(model, catalogue, folder)

@@ -43,7 +43,6 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
-
     embedding_shrinkage: float = field(
         default=50.0, metadata={"help": "training ratings at which a film's learned embedding counts half"}
     )
@@ -90,7 +89,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     with args.main_process_first(local=False):  # it makes what is missing, the others read it
         histories = load_histories(model_args.data, "train")
         validation = load_histories(model_args.data, "validation")
-        catalogue = Catalogue.from_dataset(model_args.data)
+        catalogue = Catalogue.from_dataset(model_args.data, histories=histories)
         if args.process_index == 0 and checkpoint is None:
             claim_output_folder(folder)
 

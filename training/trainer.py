@@ -164,7 +164,7 @@ class RatingTrainer(Trainer):
         return HistorySampler(eval_dataset, group_size=self.args.eval_batch_size)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
-        """Linear warm-up by steps, then a cosine to zero by steps or, with `max_minutes`, by the clock."""
+        """Warm-up and then a cosine to zero by the clock with `max_minutes`; otherwise what Trainer makes."""
         if self.args.max_minutes is None:
             return super().create_scheduler(num_training_steps, optimizer)
         if self.lr_scheduler is None:
