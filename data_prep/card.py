@@ -19,6 +19,8 @@ class SplitCounts:
         histories: rows of the `histories` config; fewer than `users` when somebody rated cold films only.
         ordered: histories whose order is the order of rating.
         cold_cases: rows of the `cold_cases` config.
+        rewatches: rows of the `rewatches` config.
+        reviews: rows of the `reviews` config.
     """
 
     users: int
@@ -26,6 +28,8 @@ class SplitCounts:
     histories: int
     ordered: int
     cold_cases: int = 0
+    rewatches: int = 0
+    reviews: int = 0
 
 
 @dataclass
@@ -74,6 +78,8 @@ class DatasetCard:
         configs = {"films": ["train"], "ratings": list(self.splits), "histories": list(self.splits)}
         if self.cold_films:
             configs["cold_cases"] = [name for name in self.splits if name != "train"]
+        configs["rewatches"] = [name for name, counts in self.splits.items() if counts.rewatches]
+        configs["reviews"] = [name for name, counts in self.splits.items() if counts.reviews]
         return {name: splits for name, splits in configs.items() if splits}
 
     def render(self) -> str:

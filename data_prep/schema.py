@@ -37,6 +37,14 @@ RATING_COLUMNS: dict[str, pl.DataType] = {
     "rewatch": pl.Boolean(),
     "reviewed": pl.Boolean(),
 }
+# `rewatches` has the columns of `ratings`: what a user gave a film before the rating that counts.
+REVIEW_COLUMNS: dict[str, pl.DataType] = {
+    "user_id": pl.String(),
+    "film_id": pl.String(),
+    "date": pl.Date(),
+    "rating": pl.Int8(),  # null where the review has none
+    "text": pl.String(),
+}
 FLAGS = ("liked", "rewatch", "reviewed")
 
 FILMS_SCHEMA = pa.schema(
@@ -84,6 +92,16 @@ HISTORIES_SCHEMA = pa.schema(
         ("ratings", pa.list_(pa.int8())),
         ("dates", pa.list_(pa.date32())),
         ("ordered", pa.bool_()),
+    ]
+)
+
+REVIEWS_SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("film_id", pa.string()),
+        ("date", pa.date32()),
+        ("rating", pa.int8()),
+        ("text", pa.string()),
     ]
 )
 
