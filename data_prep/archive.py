@@ -12,6 +12,7 @@ import struct
 import time
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,15 +57,16 @@ class Budget:
         raise UserError(f"{self.path}: {limit}, so it is no member's export; {REMEDY}")
 
 
-def read_files(path: Path, budget: Budget) -> tuple[dict[str, bytes], bool]:
-    """The known files under `path`, by their name in an export; and whether `path` itself is one CSV of any name.
+def read_files(path: Path, budget: Budget, names: Sequence[str] = KNOWN_FILES) -> tuple[dict[str, bytes], bool]:
+    """The files called `names` under `path`, by their name in an export; and whether `path` itself is one CSV of any
+    name.
 
     Raises:
         UserError: there is nothing to read, or it is no export.
     """
     try:
         if path.is_dir():
-            return _from_folder(path, budget), False
+            return _from_folder(path, budget, names), False
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; {REMEDY}")
         if not path.is_file():
@@ -75,7 +77,7 @@ def read_files(path: Path, budget: Budget) -> tuple[dict[str, bytes], bool]:
     if not data:
         raise UserError(f"{path}: the file is empty; {REMEDY}")
     if data.startswith(b"PK"):
-        return _from_zip(path, data, budget), False
+        return _from_zip(path, data, budget, names), False
     if path.suffix.lower() == ".zip":
         raise UserError(f"{path}: not a ZIP archive, it starts with {glimpse(data)}; {REMEDY}")
     return {path.name: data}, True
@@ -95,9 +97,9 @@ def glimpse(data: bytes) -> str:
     return ascii(data[:40].decode("utf-8", "replace"))
 
 
-def _from_folder(path: Path, budget: Budget) -> dict[str, bytes]:
+def _from_folder(path: Path, budget: Budget, names: Sequence[str]) -> dict[str, bytes]:
     files = {}
-    for name in KNOWN_FILES:
+    for name in names:
         if (path / name).is_file():
             files[name] = read_limited(path / name)
             budget.take(size=len(files[name]))
@@ -110,13 +112,13 @@ def _with_history(path: Path, files: dict[str, bytes]) -> dict[str, bytes]:
     return files
 
 
-def _from_zip(path: Path, data: bytes, budget: Budget) -> dict[str, bytes]:
+def _from_zip(path: Path, data: bytes, budget: Budget, names: Sequence[str]) -> dict[str, bytes]:
     # Counted before zipfile makes an object of each; a central header cannot do without these four bytes.
     if data.count(b"PK\x01\x02") > MAX_MEMBERS:
         raise UserError(f"{path}: more than {MAX_MEMBERS:,} members, so it is no export; {REMEDY}")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = _known_members(path, archive.infolist())
+            members = _known_members(path, archive.infolist(), names)
             files = {name: _read_member(path, archive, member, budget) for name, member in members.items()}
     # All that zipfile and zlib were seen to raise on damaged archives.
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError) as error:
@@ -125,7 +127,7 @@ def _from_zip(path: Path, data: bytes, budget: Budget) -> dict[str, bytes]:
     return _with_history(path, files)
 
 
-def _known_members(path: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+def _known_members(path: Path, infos: list[zipfile.ZipInfo], names: Sequence[str]) -> dict[str, zipfile.ZipInfo]:
     """The members to read, by their name in an export; of a re-zipped folder, without the folder's name."""
     if not infos:
         raise UserError(f"{path}: the ZIP archive is empty; {REMEDY}")
@@ -138,13 +140,13 @@ def _known_members(path: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfil
         raise UserError(f"{path}: {declared // 1_000_000:,} MB when unpacked, so it is no export; {REMEDY}")
 
     prefix = ""
-    if not any(info.filename in KNOWN_FILES for info in infos):
+    if not any(info.filename in names for info in infos):
         tops = {info.filename.partition("/")[0] for info in infos if "/" in info.filename} - _OTHER_FOLDERS
         prefix = f"{tops.pop()}/" if len(tops) == 1 else ""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = info.filename.removeprefix(prefix)
-        if name not in KNOWN_FILES or not info.filename.startswith(prefix):
+        if name not in names or not info.filename.startswith(prefix):
             continue
         if name in members:
             raise UserError(f"{path}: holds {name} twice; {REMEDY}")

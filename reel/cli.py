@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "data sample": ("data_prep.sample", "the built-in sample of real ratings (MovieLens) as a data set"),
     "data tables": ("data_prep.tables", "Parquet or CSV tables of ratings and films as a data set"),
     "data export": ("data_prep.export", "a Letterboxd account export as one history"),
+    "data members": ("data_prep.members", "account exports of one or several members as a data set"),
     "data movielens": ("data_prep.movielens", "a MovieLens folder as a data set"),
     "data rss": ("data_prep.rss", "a member's RSS feed as one history"),
     "data pages": ("data_prep.pages.command", "saved Letterboxd pages as a data set, or what one page holds"),
