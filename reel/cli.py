@@ -24,10 +24,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "data merge": ("data_prep.merge", "several data sets as one"),
     "data features": ("data_prep.features", "the feature table of a data set's films"),
     "train film-token-gpt2": ("training.film_token_gpt2", "train a GPT-2 that reads a film as one token"),
-    "train baseline": ("training.baseline", "compute a baseline: film-mean or shrunk-bias"),
+    "train baseline": ("training.baseline", "compute a baseline: film-mean, shrunk-bias or als"),
     "evaluate": ("reel.evaluate", "score models side by side on users they have not seen"),
     "predict": ("reel.predict", "rating distributions for many histories and films at once"),
     "recommend": ("reel.recommend", "what a person would rate highest, from their account export"),
+    "reproduce table-2": ("reel.reproduce_table_2", "the paper's last table and figures 2 to 5, beside its numbers"),
     "publish dataset": ("data_prep.publish", "a data set to the Hugging Face Hub"),
     "demo": ("reel.demo", "the web page: rate films or drop an export, get recommendations"),
 }

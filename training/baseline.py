@@ -7,17 +7,24 @@ Compute a rating baseline: nothing is trained by gradients.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import Progress
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError, exit_status
 from modeling.baselines import RatingBaselineConfig, RatingBaselineModel
+from modeling.baselines.configuration_rating_baseline import KINDS
+from training.als import ResidualRatings, fit_film_vectors
 from training.arguments import parse_arguments
 from training.cases import NUM_TARGETS
 from training.output_folder import check_output_folder, claim_output_folder, save_model
@@ -25,6 +32,9 @@ from training.output_folder import check_output_folder, claim_output_folder, sav
 # Shrinkages of films and of users tried on validation users, in ratings of prior weight, and the history lengths they
 # are judged at.
 SHRINKAGES = (2.0, 4.0, 8.0)
+# Ranks and penalties of als, tuned together; few sweeps tell which is best, more make the model.
+RANKS, PENALTIES = (16, 24, 32), (20.0, 40.0)
+TUNING_SWEEPS, SWEEPS = 4, 10
 SPREAD_LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 ALTERNATIONS = 5
 FEW_USERS = 30
@@ -36,14 +46,14 @@ class BaselineArguments:
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         output_dir (`str`): where the model goes.
-        kind (`str`): `film-mean` or `shrunk-bias`; see `RatingBaselineConfig`.
+        kind (`str`): `film-mean`, `shrunk-bias` or `als`; see `RatingBaselineConfig`.
         seed (`int`): of the draws from validation users' histories.
         overwrite (`bool`): whether a non-empty output folder may be replaced.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
     output_dir: str = field(metadata={"help": "folder for the model"})
-    kind: str = field(default="shrunk-bias", metadata={"help": "which", "choices": ["film-mean", "shrunk-bias"]})
+    kind: str = field(default="shrunk-bias", metadata={"help": "which", "choices": list(KINDS)})
     seed: int = field(default=0, metadata={"help": "seed of the draws from validation users"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
 
@@ -116,41 +126,76 @@ class ValidationCases:
         ).numpy()
 
 
+class _Fitter:
+    def __init__(self, train: Histories, validation: Histories, num_films: int, seed: int = 0):
+        self.train, self.num_films, self.seed = train, num_films, seed
+        self.cases = ValidationCases.draw(validation, seed)
+        # A spread measured on a handful of users would be the spread of everyone with such a history.
+        enough = min(FEW_USERS, len(self.cases.ratings))
+        self.lengths = [length for length in SPREAD_LENGTHS if len(self.cases.users(length)) >= enough]
+
+    @torch.no_grad()
+    def fit(self, kind: str) -> RatingBaselineModel:
+        """The best baseline of a kind, its spreads measured."""
+        model = {"film-mean": self._film_mean, "shrunk-bias": self._shrunk_bias, "als": self._als}[kind]()
+        model.spreads.copy_(torch.tensor([np.sqrt(self._squared_error(model, length)) for length in self.lengths]))
+        return model
+
+    def _film_mean(self) -> RatingBaselineModel:
+        return self._model("film-mean", torch.from_numpy(film_means(self.train, self.num_films)))
+
+    def _shrunk_bias(self) -> RatingBaselineModel:
+        def candidate(film_shrinkage: float, user_shrinkage: float) -> RatingBaselineModel:
+            estimates = film_estimates(self.train, self.num_films, film_shrinkage, user_shrinkage)
+            return self._model("shrunk-bias", torch.from_numpy(estimates), user_shrinkage=user_shrinkage)
+
+        return self._best(candidate(*shrinkages) for shrinkages in product(SHRINKAGES, SHRINKAGES))
+
+    def _als(self) -> RatingBaselineModel:
+        bias = self._shrunk_bias()
+        ratings = ResidualRatings.after_bias(self.train, bias.film_estimates.numpy(), bias.config.user_shrinkage)
+        sweeps = TUNING_SWEEPS * len(RANKS) * len(PENALTIES) + SWEEPS
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            advance = partial(bar.advance, bar.add_task("alternating least squares", total=sweeps))
+
+            def candidate(rank: int, penalty: float, sweeps: int) -> RatingBaselineModel:
+                shape = {"user_shrinkage": bias.config.user_shrinkage, "rank": rank, "penalty": penalty}
+                model = self._model("als", bias.film_estimates, **shape)
+                model.factors.copy_(fit_film_vectors(ratings, rank, penalty, sweeps, self.seed, advance))
+                return model
+
+            best = self._best(candidate(*choice, TUNING_SWEEPS) for choice in product(RANKS, PENALTIES)).config
+            return candidate(best.rank, best.penalty, SWEEPS)
+
+    def _model(self, kind: str, estimates: torch.Tensor, **shape: Any) -> RatingBaselineModel:
+        config = RatingBaselineConfig(kind=kind, num_films=self.num_films, spread_lengths=list(self.lengths), **shape)
+        model = RatingBaselineModel(config)
+        model.film_estimates.copy_(estimates)
+        return model
+
+    def _best(self, candidates: Iterable[RatingBaselineModel]) -> RatingBaselineModel:
+        """The one with the lowest mean of the squared errors at all history lengths."""
+        return min(
+            candidates,
+            key=lambda model: np.mean([self._squared_error(model, length) for length in self.lengths]),
+        )
+
+    def _squared_error(self, model: RatingBaselineModel, length: int) -> float:
+        return float(np.square(self.cases.errors(model, length)).mean())
+
+
 def fit(kind: str, train: Histories, validation: Histories, num_films: int, seed: int = 0) -> RatingBaselineModel:
     """
-    The baseline of a kind: tables from training users; shrinkages, and the spread at every history length, from
-    validation users.
+    The baseline of a kind: tables from training users; shrinkages, rank, penalty, and the spread at every history
+    length, from validation users.
+
+    Args:
+        kind (`str`): see `RatingBaselineConfig`.
+        train (`Histories`), validation (`Histories`): of the two splits.
+        num_films (`int`): films of the catalogue.
+        seed (`int`): of the draws from validation users, and of the start of als.
     """
-    cases = ValidationCases.draw(validation, seed)
-    # A spread measured on a handful of users would be the spread of everyone with such a history.
-    enough = min(FEW_USERS, len(cases.ratings))
-    lengths = [length for length in SPREAD_LENGTHS if len(cases.users(length)) >= enough]
-
-    def model(estimates: np.ndarray, user_shrinkage: float) -> RatingBaselineModel:
-        config = RatingBaselineConfig(
-            kind=kind, num_films=num_films, user_shrinkage=user_shrinkage, spread_lengths=list(lengths)
-        )
-        baseline = RatingBaselineModel(config)
-        baseline.film_estimates.copy_(torch.from_numpy(estimates))
-        return baseline
-
-    with torch.no_grad():
-        if kind == "film-mean":
-            best = model(film_means(train, num_films), 1.0)
-        else:
-            best = min(
-                (
-                    model(film_estimates(train, num_films, film_shrinkage, user_shrinkage), user_shrinkage)
-                    for film_shrinkage in SHRINKAGES
-                    for user_shrinkage in SHRINKAGES
-                ),
-                key=lambda candidate: np.mean(
-                    [np.square(cases.errors(candidate, length)).mean() for length in lengths]
-                ),
-            )
-        spreads = [np.sqrt(np.square(cases.errors(best, length)).mean()) for length in lengths]
-        best.spreads.copy_(torch.tensor(spreads))
-    return best
+    return _Fitter(train, validation, num_films, seed).fit(kind)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -167,7 +212,8 @@ def main(arguments: Sequence[str]) -> None:
         f"{spread:.3f} at {length}"
         for length, spread in zip(model.config.spread_lengths, model.spreads.tolist(), strict=True)
     )
-    print(f"{args.kind} saved in {folder}; validation RMSE by history length: {spreads}")
+    shape = f", rank {model.config.rank}, penalty {model.config.penalty:g}" if model.config.rank else ""
+    print(f"{args.kind}{shape} saved in {folder}; validation RMSE by history length: {spreads}")
 
 
 if __name__ == "__main__":

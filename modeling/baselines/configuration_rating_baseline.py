@@ -2,7 +2,7 @@
 
 from transformers import PreTrainedConfig
 
-KINDS = ("film-mean", "shrunk-bias")
+KINDS = ("film-mean", "shrunk-bias", "als")
 
 
 class RatingBaselineConfig(PreTrainedConfig):
@@ -10,10 +10,14 @@ class RatingBaselineConfig(PreTrainedConfig):
     Shape of a [`RatingBaselineModel`].
 
     Args:
-        kind (`str`, defaults to `"shrunk-bias"`): `"film-mean"`, the mean rating of a film among training users, or
-            `"shrunk-bias"`, mean + film bias + user bias, each bias pulled to zero by its shrinkage.
+        kind (`str`, defaults to `"shrunk-bias"`): `"film-mean"`, the mean rating of a film among training users;
+            `"shrunk-bias"`, mean + film bias + user bias, each bias pulled to zero by its shrinkage; `"als"`, the same
+            plus the product of a film's vector and the user's, which is folded in from the history.
         num_films (`int`, defaults to 1): films in the catalogue; film `i` is row `i` of every table of the model.
         user_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a user's bias to zero.
+        rank (`int`, defaults to 0): length of a film's vector; 0 for kinds without.
+        penalty (`float`, defaults to 30.0): of the regression that folds a user in, on the squared length of the
+            user's vector.
         spread_lengths (`list[int]`, defaults to `[0]`): history lengths at which the spread was measured, ascending.
         catalogue_digest (`str`, *optional*): of the film catalogue that the rows of the tables belong to.
     """
@@ -25,6 +29,8 @@ class RatingBaselineConfig(PreTrainedConfig):
         kind: str = "shrunk-bias",
         num_films: int = 1,
         user_shrinkage: float = 5.0,
+        rank: int = 0,
+        penalty: float = 30.0,
         spread_lengths: list[int] | None = None,
         catalogue_digest: str | None = None,
         **kwargs,
@@ -33,9 +39,15 @@ class RatingBaselineConfig(PreTrainedConfig):
             raise ValueError(f"kind is one of {', '.join(KINDS)}, got {kind!r}")
         if user_shrinkage <= 0:
             raise ValueError(f"user_shrinkage must be above 0, got {user_shrinkage}")
+        if (rank > 0) != (kind == "als"):
+            raise ValueError(f"rank is above 0 for als and 0 for other kinds, got {rank} for {kind}")
+        if penalty <= 0:
+            raise ValueError(f"penalty must be above 0, got {penalty}")
         self.kind = kind
         self.num_films = num_films
         self.user_shrinkage = user_shrinkage
+        self.rank = rank
+        self.penalty = penalty
         self.spread_lengths = spread_lengths or [0]
         self.catalogue_digest = catalogue_digest
         super().__init__(**kwargs)

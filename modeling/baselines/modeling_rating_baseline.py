@@ -51,6 +51,8 @@ class RatingBaselineModel(PreTrainedModel):
     def __init__(self, config: RatingBaselineConfig):
         super().__init__(config)
         self.film_estimates = nn.Parameter(torch.zeros(config.num_films), requires_grad=False)
+        if config.rank:
+            self.factors = nn.Parameter(torch.zeros(config.num_films, config.rank), requires_grad=False)
         self.spreads = nn.Parameter(torch.ones(len(config.spread_lengths)), requires_grad=False)
         self.post_init()
 
@@ -58,11 +60,14 @@ class RatingBaselineModel(PreTrainedModel):
     def _init_weights(self, module):
         if isinstance(module, RatingBaselineModel):
             init.zeros_(module.film_estimates)
+            if module.config.rank:
+                init.zeros_(module.factors)
             init.ones_(module.spreads)
 
-    def film_vectors(self) -> None:
-        """None: a baseline knows how well films are liked, not which are alike."""
-        return None
+    def film_vectors(self) -> torch.Tensor | None:
+        """Vectors of all films whose directions say which are alike, `(films, rank)`; None for kinds that only know
+        how well films are liked."""
+        return self.factors.detach() if self.config.rank else None
 
     def _spread(self, lengths: torch.Tensor) -> torch.Tensor:
         """Spread at each history length: linear in log(1 + length) between the measured ones, constant beyond them."""
@@ -81,12 +86,30 @@ class RatingBaselineModel(PreTrainedModel):
         """The point estimates, `(batch, candidates)`, on the 1..10 scale but not clipped to it; arguments as in
         `predict`."""
         estimates = self.film_estimates[candidate_films.clamp(min=0)]
-        if self.config.kind == "shrunk-bias":
-            rated = history_ratings > 0
-            residuals = (history_ratings - self.film_estimates[history_films.clamp(min=0)]) * rated
-            bias = residuals.sum(1) / (rated.sum(1) + self.config.user_shrinkage)
-            estimates = estimates + bias[:, None]
-        return estimates
+        if self.config.kind == "film-mean":
+            return estimates
+        rated = history_ratings > 0
+        residuals = (history_ratings - self.film_estimates[history_films.clamp(min=0)]) * rated
+        bias = residuals.sum(1, keepdim=True) / (rated.sum(1, keepdim=True) + self.config.user_shrinkage)
+        if self.config.kind == "als":
+            user = self.fold_in(history_films, (residuals - bias) * rated)
+            estimates = estimates + (self.factors[candidate_films.clamp(min=0)] @ user[..., None])[..., 0]
+        return estimates + bias
+
+    def fold_in(self, history_films: torch.Tensor, residuals: torch.Tensor) -> torch.Tensor:
+        """
+        User vectors by ridge regression of the residuals on the vectors of the films.
+
+        Args:
+            history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
+            residuals (`torch.Tensor` of shape `(batch, length)`): what the biases leave; 0 where padded.
+
+        Returns:
+            `torch.FloatTensor` of shape `(batch, rank)`.
+        """
+        vectors = self.factors[history_films.clamp(min=0)] * (history_films >= 0)[..., None]
+        gram = vectors.mT @ vectors + self.config.penalty * torch.eye(self.config.rank, device=vectors.device)
+        return torch.linalg.solve(gram, (vectors.mT @ residuals[..., None])[..., 0])
 
     @torch.no_grad()
     def predict(
