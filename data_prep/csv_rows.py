@@ -29,6 +29,11 @@ class Column:
     codes: np.ndarray
     values: list
 
+    def broken(self) -> np.ndarray:
+        """bool [rows]: the text is no UTF-8."""
+        broken = np.array([isinstance(value, bytes) for value in self.values], dtype=bool)
+        return broken[self.codes] if broken.any() else np.zeros(len(self.codes), dtype=bool)
+
     def show(self, row: int) -> str:
         """The value at position `row`, for a message."""
         value = self.values[self.codes[row]] if self.codes[row] >= 0 else "nothing"
@@ -36,24 +41,18 @@ class Column:
 
 
 @dataclass
-class Rows:
-    """Columns of a table and where its rows stood in the file.
+class RawRows:
+    """Columns of a table, or of a part of it, and where the rows stood in the file.
 
     Attributes:
         columns: by our name.
-        numbers: int64 [rows], row numbers in the file; None when row i is `first_number + i`.
-        first_number: number of the first row.
+        numbers: int64 [rows], row numbers in the file.
         bad_lines: (row number, text) of every line with the wrong number of fields.
     """
 
     columns: dict[str, Column]
-    numbers: np.ndarray | None = None
-    first_number: int = 1
+    numbers: np.ndarray
     bad_lines: list[tuple[int, str]] = field(default_factory=list)
-
-    def number(self, row: int) -> int:
-        """Row number in the file of the row at position `row`."""
-        return self.first_number + row if self.numbers is None else int(self.numbers[row])
 
 
 def read_header(path: Path) -> tuple[list[str], str]:
@@ -76,8 +75,8 @@ def read_header(path: Path) -> tuple[list[str], str]:
     return [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])], delimiter
 
 
-def read_columns(path: Path, wanted: dict[str, int], width: int, delimiter: str) -> Rows:
-    """Read some columns of a CSV file in which every row is one line.
+def read_columns(path: Path, wanted: dict[str, int], width: int, delimiter: str) -> Iterator[RawRows]:
+    """Read some columns of a CSV file in which every row is one line, block by block.
 
     Args:
         path: the file. Its first line is the header.
@@ -85,62 +84,72 @@ def read_columns(path: Path, wanted: dict[str, int], width: int, delimiter: str)
         width: number of columns.
         delimiter: one character.
     """
-    try:
-        rows = _read_fast(path, wanted, width, delimiter)
-    except pa.ArrowInvalid:
-        rows = None
-    return _read_line_by_line(path, wanted, width, delimiter) if rows is None else rows
+    with path.open("rb") as file:
+        file.readline()
+        number = 2
+        while block := file.read(_BLOCK) + file.readline():
+            yield _read_block(block, number, wanted, width, delimiter)
+            number += block.count(b"\n")
 
 
-def _read_fast(path: Path, wanted: dict[str, int], width: int, delimiter: str) -> Rows | None:
-    """Through Arrow, every column a dictionary; None when a stray quote has joined lines."""
+def _read_block(block: bytes, first_number: int, wanted: dict[str, int], width: int, delimiter: str) -> RawRows:
+    """The rows of whole lines, of which the first is line `first_number` of the file."""
+    rows = _read_fast(block, first_number, wanted, width, delimiter)
+    if rows is None:
+        rows = _read_line_by_line(block, first_number, wanted, width, delimiter)
+    return _without_blank_rows(rows)
+
+
+def _read_fast(block: bytes, first_number: int, wanted: dict[str, int], width: int, delimiter: str) -> RawRows | None:
+    """Through Arrow, every column a dictionary; None when Arrow sees other lines than there are: most often a
+    stray quote has joined some."""
     bad_lines: list[tuple[int, str]] = []
 
     def skip(row: pa.csv.InvalidRow) -> str:
-        bad_lines.append((row.number, row.text.encode("latin-1").decode("utf-8", "replace")))
+        bad_lines.append((first_number - 1 + row.number, row.text.encode("latin-1").decode("utf-8", "replace")))
         return "skip"
 
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    if block.count(b"\r") != block.count(b"\r\n"):  # lines to Arrow, not to us
+        return None
     text = pa.dictionary(pa.int32(), pa.binary())
-    names = [str(position) for position in range(width)]
-    # Read as Latin-1, in which all bytes are text, and turned back value by value: Arrow cannot hand over a bad line
-    # that is no UTF-8.
-    stream = pa.transcoding_input_stream(pa.OSFile(str(path)), "latin-1", "utf-8")
-    reader = pa.csv.open_csv(
-        stream,
-        # One thread, so that the rows have numbers.
-        read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False, block_size=_BLOCK),
-        parse_options=pa.csv.ParseOptions(
-            delimiter=delimiter, invalid_row_handler=skip, ignore_empty_lines=False, newlines_in_values=False
-        ),
-        convert_options=pa.csv.ConvertOptions(
-            column_types={str(position): text for position in wanted.values()},
-            include_columns=[str(position) for position in wanted.values()],
-            strings_can_be_null=False,
-        ),
-    )
-    table = reader.read_all().unify_dictionaries().combine_chunks()
+    positions = [str(position) for position in wanted.values()]
+    # Arrow gets Latin-1, in which all bytes are text, and it is turned back value by value: it cannot hand over a bad
+    # line that is no UTF-8.
+    encoded = block if block.isascii() else block.decode("latin-1").encode()
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(encoded),
+            # One thread, so that the rows have numbers.
+            read_options=pa.csv.ReadOptions(
+                column_names=[str(position) for position in range(width)], use_threads=False, block_size=len(encoded)
+            ),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=delimiter, invalid_row_handler=skip, ignore_empty_lines=False, newlines_in_values=False
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(positions, text), include_columns=positions, strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowInvalid, OverflowError):  # the latter for a line of over 2 GiB
+        return None
+    if len(table) + len(bad_lines) != lines:
+        return None
     columns = {}
-    for name, column in zip(wanted, table.columns, strict=True):
+    for name, column in zip(wanted, table.unify_dictionaries().combine_chunks().columns, strict=True):
         if column.num_chunks == 0:
             columns[name] = Column(np.zeros(0, dtype=np.int32), [])
             continue
         chunk = column.chunk(0)
-        raw = [value.decode().encode("latin-1") for value in chunk.dictionary.to_pylist()]
-        if any(b"\n" in value for value in raw):
-            return None
-        columns[name] = _decoded(chunk.indices.to_numpy(), raw)
-    if any("\n" in line for _, line in bad_lines):
-        return None
-    rows = Rows(columns, None, 2, [(number, line) for number, line in bad_lines if line.strip()])
-    if bad_lines:
-        bad = np.array([number for number, _ in bad_lines], dtype=np.int64)
-        # Output row i was row i + 2 of a file without the bad lines before it.
-        everything = np.arange(2, 2 + len(table) + len(bad), dtype=np.int64)
-        rows.numbers = np.delete(everything, bad - 2)
-    return _without_blank_rows(rows)
+        columns[name] = _decoded(
+            chunk.indices.to_numpy(), [value.decode().encode("latin-1") for value in chunk.dictionary.to_pylist()]
+        )
+    numbers = np.arange(first_number, first_number + lines, dtype=np.int64)
+    bad = np.array([number for number, _ in bad_lines], dtype=np.int64)
+    return RawRows(columns, np.delete(numbers, bad - first_number), _not_blank(bad_lines))
 
 
-def _read_line_by_line(path: Path, wanted: dict[str, int], width: int, delimiter: str) -> Rows:
+def _read_line_by_line(block: bytes, first_number: int, wanted: dict[str, int], width: int, delimiter: str) -> RawRows:
     """Every line on its own, whatever quotes the one before has left open."""
     codes = {name: array.array("i") for name in wanted}
     indices: dict[str, dict[bytes, int]] = {name: {} for name in wanted}
@@ -148,27 +157,25 @@ def _read_line_by_line(path: Path, wanted: dict[str, int], width: int, delimiter
     bad_lines: list[tuple[int, str]] = []
     separator = delimiter.encode()
     columns = [(position, indices[name], codes[name]) for name, position in wanted.items()]
-    with path.open("rb") as file:
-        next(file, None)
-        for number, line in enumerate(file, start=2):
-            line = line.rstrip(b"\r\n")
-            fields = _quoted_fields(line, delimiter) if b'"' in line else line.split(separator)
-            if len(fields) != width:
-                if line.strip():
-                    bad_lines.append((number, line.decode("utf-8", "replace").strip()))
-                continue
-            numbers.append(number)
-            for position, index, column in columns:
-                value = fields[position]
-                column.append(index.setdefault(value, len(index)))
-    return _without_blank_rows(
-        Rows(
-            {name: _decoded(np.array(codes[name], dtype=np.int32), list(indices[name])) for name in wanted},
-            np.array(numbers, dtype=np.int64),
-            2,
-            bad_lines,
-        )
+    for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), start=first_number):
+        line = line.rstrip(b"\r\n")
+        fields = _quoted_fields(line, delimiter) if b'"' in line else line.split(separator)
+        if len(fields) != width:
+            bad_lines.append((number, line.decode("utf-8", "replace").strip()))
+            continue
+        numbers.append(number)
+        for position, index, column in columns:
+            value = fields[position]
+            column.append(index.setdefault(value, len(index)))
+    return RawRows(
+        {name: _decoded(np.array(codes[name], dtype=np.int32), list(indices[name])) for name in wanted},
+        np.array(numbers, dtype=np.int64),
+        _not_blank(bad_lines),
     )
+
+
+def _not_blank(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in lines if line.strip()]
 
 
 def _quoted_fields(line: bytes, delimiter: str) -> list[bytes]:
@@ -193,14 +200,13 @@ def _decoded(codes: np.ndarray, raw: Sequence[bytes]) -> Column:
     return Column(remap[codes] if len(raw) else codes, list(index))
 
 
-def _without_blank_rows(rows: Rows) -> Rows:
+def _without_blank_rows(rows: RawRows) -> RawRows:
     """Leave out rows in which every wanted field is empty: blank lines, most often the last."""
     blank = np.logical_and.reduce([column.codes < 0 for column in rows.columns.values()])
     if not blank.any():
         return rows
-    numbers = rows.first_number + np.arange(len(blank)) if rows.numbers is None else rows.numbers
     columns = {name: Column(column.codes[~blank], column.values) for name, column in rows.columns.items()}
-    return Rows(columns, numbers[~blank], rows.first_number, rows.bad_lines)
+    return RawRows(columns, rows.numbers[~blank], rows.bad_lines)
 
 
 def read_records(path: Path, width: int, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:

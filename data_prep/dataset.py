@@ -227,7 +227,7 @@ def _load(data: str, config: str, split: str) -> datasets.Dataset:
     import datasets
 
     if folder.exists():
-        _check_digest(data, folder, config)
+        check_digest(data, folder, config)
     try:
         with _quietly():
             return datasets.load_dataset(str(folder.resolve()) if folder.exists() else str(data), config, split=split)
@@ -243,7 +243,7 @@ def _load(data: str, config: str, split: str) -> datasets.Dataset:
         raise UserError(f"{data}: {config} of split {split} cannot be read ({why})") from error
 
 
-def _check_digest(data: str, folder: Path, config: str) -> None:
+def check_digest(data: str, folder: Path, config: str) -> None:
     """Without this a damaged file would go unseen while an older copy of it is in the cache of `datasets`."""
     digest = DatasetCard.read_digest(folder, config)
     if digest is not None and not ((folder / config).is_dir() and digest_files(folder / config) == digest):

@@ -9,8 +9,7 @@ ratings.csv), watched.csv, watchlist.csv and likes/films.csv. They name films by
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from data_prep.answers import print_json
 from data_prep.archive import REMEDY, Budget, read_files, read_limited
 from data_prep.errors import CommandParser, UserError, one_line
 from data_prep.export_csv import BrokenFile, Row, Table, parse_table
-from data_prep.history import Export, Rejected, parse_history
-from data_prep.matching import Match, TitleMatcher
+from data_prep.feed import is_xml, parse_feed
+from data_prep.history import Export, Rejected, Unmatched, match_history, parse_history
+from data_prep.matching import FilmKey, Match, TitleMatcher
 
 _SHOWN = 20  # unmatched and rejected rows that the command lists
-_Key = tuple[str, int | None]  # name and year: what an export knows a film by
 
 
 def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
@@ -44,7 +43,7 @@ def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
     source = tables.get("ratings.csv") or tables["diary.csv"]
     rated = _latest_ratings(source, blank_is_watched=source is tables.get("diary.csv"))
     matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
-    matches = _match(matcher, (row for table in tables.values() for row in table.rows), budget)
+    matches = matcher.identify_all(_films_named(tables, budget))
     export = _assemble(rated, matches, tables, matcher.film_ids)
     export.rejected = broken + [row for table in tables.values() for row in table.rejected]
     export.counts["rejected"] = len(export.rejected)
@@ -52,10 +51,10 @@ def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
 
 
 def read_history(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
-    """What `read_export` reads, or the JSON that `reel data export` and `reel data rss` write.
+    """What `read_export` reads, the JSON that `reel data export` and `reel data rss` write, or a member's feed.
 
     Raises:
-        UserError: as `read_export`; or broken JSON, or JSON of another shape.
+        UserError: as `read_export`; or broken JSON, JSON of another shape, or XML that is no feed.
     """
     path = Path(path)
     if path.is_file():
@@ -64,7 +63,10 @@ def read_history(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
         if path.suffix.lower() == ".json" or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
-            return parse_history(path, data, films.film_ids if isinstance(films, TitleMatcher) else films["film_id"])
+            return parse_history(path, data, films)
+        if is_xml(data):
+            feed = parse_feed(str(path), data)
+            return match_history(path, feed.to_json(), films, feed.rows)
     return read_export(path, films)
 
 
@@ -105,9 +107,21 @@ class _Rated:
     age: tuple[str, str, int]  # the greatest is the current rating
 
 
-def _latest_ratings(table: Table, *, blank_is_watched: bool) -> dict[_Key, _Rated]:
+def _films_named(tables: dict[str, Table], budget: Budget) -> Iterator[FilmKey]:
+    for table in tables.values():
+        for row in table.rows:
+            budget.take()
+            yield _film(row)
+
+
+def _film(row: Row) -> FilmKey:
+    """An export knows a film by title and year alone."""
+    return FilmKey(row.name, row.year)
+
+
+def _latest_ratings(table: Table, *, blank_is_watched: bool) -> dict[FilmKey, _Rated]:
     """The current rating of each (name, year); rows whose rating is none are rejected."""
-    latest: dict[_Key, _Rated] = {}
+    latest: dict[FilmKey, _Rated] = {}
     for row in table.rows:
         try:
             rating = table.rating(row)
@@ -121,40 +135,20 @@ def _latest_ratings(table: Table, *, blank_is_watched: bool) -> dict[_Key, _Rate
         logged = table.date(row, "date")
         date = table.date(row, "watcheddate") or logged
         rated = _Rated(row, rating, date, (date or "", logged or "", row.number))
-        key = (row.name, row.year)
+        key = _film(row)
         if key not in latest or rated.age > latest[key].age:
             latest[key] = rated
     return latest
 
 
-def _match(matcher: TitleMatcher, rows: Iterable[Row], budget: Budget) -> dict[_Key, Match]:
-    """A match for each (name, year) of the export.
-
-    An export lists each film under one title and year. So a match that is not exact is withdrawn when another row
-    names that film exactly, or when rows of two years come near it: those are namesakes that the catalogue lacks.
-    """
-    matches: dict[_Key, Match] = {}
-    years: dict[int, set[int | None]] = defaultdict(set)
-    for key in dict.fromkeys((row.name, row.year) for row in rows):
-        budget.take()
-        match = matches[key] = matcher.match(*key)
-        if match.film_index is not None:
-            years[match.film_index].add(None if match.how == "exact" else key[1])
-    for key, match in matches.items():
-        if match.film_index is not None and match.how != "exact" and len(years[match.film_index]) > 1:
-            film_id = matcher.film_ids[match.film_index]
-            matches[key] = Match(None, f"ambiguous: other rows of the export come as near to {film_id} or nearer")
-    return matches
-
-
 def _assemble(
-    rated: dict[_Key, _Rated], matches: dict[_Key, Match], tables: dict[str, Table], film_ids: list[str]
+    rated: dict[FilmKey, _Rated], matches: dict[FilmKey, Match], tables: dict[str, Table], film_ids: list[str]
 ) -> Export:
     def found(*files: str, rewatched: bool = False) -> list[int]:
         """Films that the files name, each once, in their order."""
         rows = [row for file in files if file in tables for row in tables[file].rows]
         indices = [
-            matches[row.name, row.year].film_index
+            matches[_film(row)].film_index
             for row in rows
             if not rewatched or row.cells.get("rewatch", "").casefold() in ("yes", "true", "1")
         ]
@@ -167,7 +161,9 @@ def _assemble(
         match = matches[key]
         if match.film_index is None:
             reason = match.reason or "not in the catalogue"
-            export.unmatched.append({"row": one.row.number, "name": key[0], "year": key[1], "reason": reason})
+            export.unmatched.append(
+                {"row": one.row.number, "name": one.row.name, "year": one.row.year, "reason": reason}
+            )
         elif match.film_index not in latest or one.age > latest[match.film_index].age:
             latest[match.film_index] = one
     for index, one in sorted(latest.items(), key=lambda item: (item[1].date or "", item[1].row.number)):
@@ -214,12 +210,15 @@ def report(export: Export, name: str) -> None:
     counts = export.counts
     summary = f"{counts['rated']} rated, {counts['matched']} matched, {len(export.unmatched)} unmatched"
     print(f"{one_line(name)}: {summary}, {counts['rejected']} rejected", file=sys.stderr)
-    unmatched = [
-        f"row {row['row']}: {row['name']} ({row['year'] or '?'}): {row['reason']}" for row in export.unmatched
-    ]
-    rejected = [f"{row['file']}, row {row['row']}: {row['value']!r}: {row['reason']}" for row in export.rejected]
-    _print_some("unmatched", unmatched)
-    _print_some("rejected", rejected)
+    report_rows(export.unmatched, export.rejected)
+
+
+def report_rows(unmatched: Iterable[Unmatched], rejected: Iterable[Rejected]) -> None:
+    """Unmatched and rejected rows on stderr, the first 20 of each."""
+    names = [f"row {row['row']}: {row['name']} ({row['year'] or '?'}): {row['reason']}" for row in unmatched]
+    values = [f"{row['file']}, row {row['row']}: {row['value']!r}: {row['reason']}" for row in rejected]
+    _print_some("unmatched", names)
+    _print_some("rejected", values)
 
 
 def _print_some(title: str, lines: list[str]) -> None:

@@ -65,12 +65,7 @@ class Table:
             return None
         if self.separator != ",":
             text = text.replace(",", ".")
-        if not _RATING.fullmatch(text):
-            raise ValueError("the rating is not a number")
-        doubled = 2 * float(text)
-        if doubled not in range(1, 11):
-            raise ValueError("the rating is not 0.5 to 5 in half stars")
-        return int(doubled)
+        return rating_of_stars(text)
 
     def date(self, row: Row, column: str) -> str | None:
         """An ISO date; None when the cell is blank or no date: the order suffers, the rating does not."""
@@ -87,6 +82,16 @@ class Table:
             return datetime.date(year, month, day).isoformat()
         except ValueError:
             return None
+
+
+def rating_of_stars(text: str) -> int:
+    """Stars (0.5 to 5 in halves) as 1..10. Raises ValueError (why) for anything else."""
+    if not _RATING.fullmatch(text):
+        raise ValueError("the rating is not a number")
+    doubled = 2 * float(text)
+    if doubled not in range(1, 11):
+        raise ValueError("the rating is not 0.5 to 5 in half stars")
+    return int(doubled)
 
 
 def parse_table(file: str, data: bytes, budget: Budget) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ def new_file(out: Path) -> Iterator[Path]:
             raise UserError(f"{out}: this is no regular file, so nothing is written there; name another")
         if not target.parent.is_dir():
             raise UserError(f"{out}: there is no folder {out.parent}; make it first")
-        _remove_leftovers(target)
+        remove_leftovers(target)
         building = target.with_name(f".{target.name}.building-{os.getpid()}")
         building.touch()
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
@@ -67,7 +66,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         if out.exists() and not out.is_dir():
             raise UserError(f"{out}: this is no folder, so nothing is written there; name another")
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(out)
+        remove_leftovers(out)
         building.mkdir()
         yield building
         _put_in_place(building, out)
@@ -96,7 +95,7 @@ def _put_in_place(building: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _remove_leftovers(out: Path) -> None:
+def remove_leftovers(out: Path) -> None:
     """Remove what killed builds of `out` left; bring the old folder back when one died between the two renames."""
     for leftover in out.parent.glob(f".{glob.escape(out.name)}.*-*"):
         kind, _, process = leftover.name.removeprefix(f".{out.name}.").rpartition("-")
@@ -122,6 +121,72 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+class ShardWriter:
+    """Writes `split`-00000-of-0000n.parquet files into a folder, row group by row group, however the rows come.
+
+    The files are the same however the rows were cut into tables. Used as a context manager; without any row it leaves
+    one empty file.
+
+    Args:
+        folder: made when absent.
+        split: name of the split.
+        schema: schema of the tables. It is not stored: dictionaries are read back as plain strings.
+        rows_per_group: rows in one Parquet row group, all that is in memory at a time.
+        groups_per_file: row groups in one file.
+    """
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, rows_per_group: int, groups_per_file: int) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder, self._split, self._schema = folder, split, schema
+        self._rows_per_group, self._groups_per_file = rows_per_group, groups_per_file
+        self._held: list[pa.Table] = []  # of the row group to come
+        self._rows = 0  # of the held tables
+        self._groups = 0  # in the file that is open
+        self._files = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and (self._rows or not self._files):
+            self._write_group()
+        if self._writer is not None:
+            self._writer.close()
+        if kind is None:
+            for number in range(self._files):
+                self._path(number).rename(self._path(number, f"-of-{self._files:05d}"))
+
+    def write(self, rows: int, batch: Callable[[int, int], pa.Table]) -> None:
+        """Append `rows` rows; `batch` gives the rows first:last of them, never more than a row group."""
+        first = 0
+        while first < rows:
+            last = min(rows, first + self._rows_per_group - self._rows)
+            self._held.append(batch(first, last))
+            self._rows += last - first
+            if self._rows == self._rows_per_group:
+                self._write_group()
+            first = last
+
+    def _write_group(self) -> None:
+        if self._writer is None or self._groups == self._groups_per_file:
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = pq.ParquetWriter(
+                self._path(self._files), self._schema, compression="zstd", store_schema=False
+            )
+            self._files += 1
+            self._groups = 0
+        if self._held:
+            self._writer.write_table(pa.concat_tables(self._held).unify_dictionaries().combine_chunks())
+        self._held.clear()
+        self._rows = 0
+        self._groups += 1
+
+    def _path(self, number: int, rest: str = "") -> Path:
+        return self._folder / f"{self._split}-{number:05d}{rest}.parquet"
+
+
 def write_shards(
     folder: Path,
     split: str,
@@ -131,26 +196,10 @@ def write_shards(
     rows_per_group: int,
     groups_per_file: int,
 ) -> None:
-    """Write `split`-00000-of-0000n.parquet files into `folder`, group by group.
-
-    Args:
-        folder: made when absent.
-        split: name of the split.
-        schema: schema of the batches. It is not stored: dictionaries are read back as plain strings.
-        rows: how many rows there are.
-        batch: gives the rows first:last.
-        rows_per_group: rows in one Parquet row group, all that is in memory at a time.
-        groups_per_file: row groups in one file.
-    """
-    folder.mkdir(exist_ok=True)
-    per_file = rows_per_group * groups_per_file
-    files = max(1, math.ceil(rows / per_file))
-    for number in range(files):
-        path = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
-        with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
-            end = min(rows, (number + 1) * per_file)
-            for first in range(number * per_file, end, rows_per_group):
-                writer.write_table(batch(first, min(first + rows_per_group, end)))
+    """Write a split whose `rows` rows are all at hand; `batch` gives the rows first:last. The rest as in
+    `ShardWriter`."""
+    with ShardWriter(folder, split, schema, rows_per_group, groups_per_file) as shards:
+        shards.write(rows, batch)
 
 
 def digest_files(folder: Path) -> str:

@@ -1,4 +1,5 @@
-"""Which film of the catalogue does a title with a year mean? Account exports name films by (name, year), never by id.
+"""Which film of the catalogue does a title with a year mean? Account exports name films by (name, year), never by id;
+feeds give ids too.
 
 A match must be the only candidate: one wrong film in a history costs more than one film left out.
 """
@@ -10,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -113,28 +115,43 @@ def _squeeze(normalised: str) -> str:
     return "".join(letter for word in kept for letter in word if letter.isalnum())
 
 
+class FilmKey(NamedTuple):
+    """What a file knows a film by: title and year, TMDB id, the id in a data set or at Letterboxd."""
+
+    name: str | None = None
+    year: int | None = None
+    tmdb_id: int | None = None
+    film_id: str | None = None
+
+
 @dataclass(frozen=True)
 class Match:
     """`film_index` (row of the films table) and `how` it was found, or None and the `reason` in plain words."""
 
     film_index: int | None
     reason: str | None = None
-    how: str | None = None  # "exact", "near year" or "spelling"
+    how: str | None = None  # "id", "exact", "near year" or "spelling"
+
+    @property
+    def certain(self) -> bool:
+        """Whether it was found by an id, or by title and year to the letter."""
+        return self.how in ("id", "exact")
 
 
 @dataclass(eq=False)
 class _Film:
-    """All rows of one `film_group`: its best row, and the titles and years of every row."""
+    """All rows of one `film_group`: its best row, and the titles, years and TMDB ids of every row."""
 
     row: int
     film_id: str
     titles: set[str]
     years: set[int]
     earlier_years: set[int]
+    tmdb_ids: set[int]
 
 
 class TitleMatcher:
-    """Finds films by title and year.
+    """Finds films by title and year, and by ids where there are some.
 
     A film of the same title and year is the match. Failing that: a film of the same title one year off, or whose
     release date has that year and is the earlier (some catalogue years are those of a re-release; a later release date
@@ -144,12 +161,19 @@ class TitleMatcher:
     has it) or votes stands for all, then the group's namesake, then the first row.
 
     Args:
-        films: the films table: film_id, title, year, release_date (date or ISO text), film_group, vote_count.
+        films: the films table: film_id, title, year, release_date (date or ISO text), film_group, vote_count, and
+            where known tmdb_id.
     """
 
     def __init__(self, films: pl.DataFrame) -> None:
         self.film_ids: list[str] = films["film_id"].to_list()
+        self._rows = {film_id: row for row, film_id in enumerate(self.film_ids)}
+        self._tmdb_ids = _tmdb_ids(films)
         self._films = _group(films)
+        self._by_tmdb_id: dict[int, list[_Film]] = defaultdict(list)
+        for film in self._films:
+            for tmdb_id in film.tmdb_ids:
+                self._by_tmdb_id[tmdb_id].append(film)
         self._by_title: dict[str, list[_Film]] = defaultdict(list)
         for film in self._films:
             for title in {normalise_title(title) for title in film.titles}:
@@ -179,6 +203,45 @@ class TitleMatcher:
         years = sorted({other for film in same_title for other in film.years})
         return Match(None, "same title, other years: " + (", ".join(map(str, years)) or "none known"))
 
+    def identify(self, film: FilmKey) -> Match:
+        """The film of this id; failing that of this TMDB id; failing that of this name and year.
+
+        A film that has another TMDB id here is not the one: Letterboxd's ids change hands. Only where name and year
+        are those of one film to the letter does it count more than the TMDB id.
+        """
+        row = None if film.film_id is None else self._rows.get(film.film_id)
+        if row is not None and not self._has_other_tmdb_id(row, film):
+            return Match(row, how="id")
+        films = [] if film.tmdb_id is None else self._by_tmdb_id.get(film.tmdb_id, [])
+        if len(films) == 1:
+            return Match(films[0].row, how="id")
+        if not film.name:
+            return Match(None, "not in the catalogue")
+        match = self.match(film.name, film.year)
+        if match.film_index is None or match.how == "exact" or not self._has_other_tmdb_id(match.film_index, film):
+            return match
+        return Match(None, "not in the catalogue")
+
+    def identify_all(self, films: Iterable[FilmKey]) -> dict[FilmKey, Match]:
+        """A match for each film that one person lists.
+
+        People list each film under one title and year. So a match that is only near is withdrawn when another of the
+        list is that film for certain, or when films of two years come near it: those are namesakes that are not here.
+        """
+        matches = {film: self.identify(film) for film in dict.fromkeys(films)}
+        years: dict[int, set[int | None]] = defaultdict(set)
+        for film, match in matches.items():
+            if match.film_index is not None:
+                years[match.film_index].add(None if match.certain else film.year)
+        for film, match in matches.items():
+            if match.film_index is not None and not match.certain and len(years[match.film_index]) > 1:
+                film_id = self.film_ids[match.film_index]
+                matches[film] = Match(None, f"ambiguous: other rows come as near to {film_id} or nearer")
+        return matches
+
+    def _has_other_tmdb_id(self, row: int, film: FilmKey) -> bool:
+        return film.tmdb_id is not None and self._tmdb_ids[row] not in (None, film.tmdb_id)
+
     def _spelled(self, name: str) -> list[_Film]:
         if not self._by_spelling:
             spellings: dict[str, list[_Film]] = defaultdict(list)
@@ -194,24 +257,31 @@ def _near(film: _Film, year: int) -> bool:
     return year in film.earlier_years or any(abs(year - known) == 1 for known in film.years)
 
 
+def _tmdb_ids(films: pl.DataFrame) -> list[int | None]:
+    return films["tmdb_id"].to_list() if "tmdb_id" in films.columns else [None] * len(films)
+
+
 def _group(films: pl.DataFrame) -> list[_Film]:
     release_year = films["release_date"].cast(pl.String).str.slice(0, 4).cast(pl.Int32, strict=False)
     counts = [films[name] for name in ("rating_count", "vote_count") if name in films.columns]
-    columns: Iterable[tuple[str, str | None, int | None, int | None, str | None, tuple[int | None, ...]]] = zip(
+    columns: Iterable[
+        tuple[str, str | None, int | None, int | None, str | None, int | None, tuple[int | None, ...]]
+    ] = zip(
         films["film_id"],
         films["title"],
         films["year"],
         release_year,
         films["film_group"],
+        _tmdb_ids(films),
         zip(*counts, strict=True),
         strict=True,
     )
     groups: dict[str, _Film] = {}
     best: dict[str, tuple[float, ...]] = {}
-    for row, (film_id, title, year, release, group, votes) in enumerate(columns):
+    for row, (film_id, title, year, release, group, tmdb_id, votes) in enumerate(columns):
         name = group or film_id
         rank = (*(-1 if count is None else count for count in votes), film_id == name, -row)
-        film = groups.setdefault(name, _Film(row, film_id, set(), set(), set()))
+        film = groups.setdefault(name, _Film(row, film_id, set(), set(), set(), set()))
         if name not in best or rank > best[name]:
             best[name], film.row, film.film_id = rank, row, film_id
         if title:
@@ -220,4 +290,6 @@ def _group(films: pl.DataFrame) -> list[_Film]:
             film.years.add(year)
         if release is not None and (year is None or release < year):
             film.earlier_years.add(release)
+        if tmdb_id is not None:
+            film.tmdb_ids.add(tmdb_id)
     return list(groups.values())

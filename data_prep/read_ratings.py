@@ -1,146 +1,147 @@
-"""Reads a table of ratings, Parquet or CSV, and leaves out the rows that cannot be right."""
+"""Reads a table of ratings, Parquet or CSV, batch by batch, and leaves out the rows that cannot be right."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_prep.csv_rows import Column, Rows, read_columns, read_header
+from data_prep.csv_rows import Column, RawRows, read_columns, read_header
 from data_prep.report import (
     BAD_LINE,
     BAD_RATING,
     BROKEN_TEXT,
-    DUPLICATE_RATING,
     NULL_FIELD,
     SHOWN_OFFENDERS,
     UNKNOWN_FILM,
     BuildReport,
+    Rejection,
 )
-from data_prep.schema import FLAGS
+from data_prep.rows import Batch, make_records
+from data_prep.schema import FLAGS, MISSING_DATE
 from data_prep.table_files import damage_told, find_columns, is_parquet, open_parquet
 
 # Our name of a column: the names it may have in a file, ours first, then those of the Kaggle files.
 _REQUIRED = {"user_id": ("user_id",), "film_id": ("film_id", "movie_id"), "rating": ("rating", "rating_val")}
 _OPTIONAL = {"date": ("date",), **{name: (name,) for name in FLAGS}}
 
+_ROWS_PER_BATCH = 1_000_000
 _FALSE, _TRUE = {"false", "0", "no", "f", "n"}, {"true", "1", "yes", "t", "y"}
 
 
-def read_ratings(path: Path, films: pl.DataFrame, report: BuildReport) -> pl.DataFrame:
-    """The right rows of a table of ratings, in the file's order.
+@dataclass(frozen=True)
+class RatingsFile:
+    """A table of ratings, Parquet or CSV, to be read batch by batch."""
 
-    A row is left out for the first of these that holds, and counted in `report`: wrong number of fields (CSV), an
-    empty field, broken UTF-8, a rating that is not a whole number from 1 to 10, a film that is not in `films`, a
-    (user, film) pair that an earlier right row has. An unreadable date or flag only becomes null, with a note.
+    path: Path
 
-    Args:
-        path: Parquet or CSV.
-        films: the films table; `film_id` is read.
-        report: rejections are added to it.
+    def batches(self, film_ids: Sequence[str], report: BuildReport) -> Iterator[Batch]:
+        """The right rows of the file, in its order.
 
-    Returns:
-        user_id and film_id (pl.Enum), rating (Int8), and date, liked, rewatch, reviewed where the file has them.
+        A row is left out for the first of these that holds: wrong number of fields (CSV), an empty field, broken
+        UTF-8, a rating that is not a whole number from 1 to 10, a film that is not among `film_ids`. An unreadable
+        date or flag only becomes null, with a note.
 
-    Raises:
-        UserError: when the file is missing, empty or unreadable, or lacks a column.
-    """
-    rows = _read_parquet(path) if is_parquet(path) else _read_csv(path)
-    user, film, rating = (rows.columns[name] for name in _REQUIRED)
-    known = {film_id: index for index, film_id in enumerate(films["film_id"].to_list())}
-    film_index = _decode(film, lambda value: known.get(str(value)), np.int32, -1)
-    values = _decode(rating, _whole_rating, np.int8, 0)
-    good = np.ones(len(values), dtype=bool)
+        Args:
+            film_ids: the id of every film index.
+            report: what was left out is added to it after the last batch.
 
-    def reject(kind: str, bad: np.ndarray, shown: str | Callable[[int], str]) -> None:
-        bad = bad & good
-        first = np.flatnonzero(bad)[:SHOWN_OFFENDERS].tolist()
-        offenders = [(rows.number(row), shown if isinstance(shown, str) else shown(row)) for row in first]
-        report.reject(path.name, kind, int(bad.sum()), offenders)
-        np.logical_and(good, ~bad, out=good)
-
-    report.reject(path.name, BAD_LINE, len(rows.bad_lines), rows.bad_lines)
-    for name, column in zip(_REQUIRED, (user, film, rating), strict=True):
-        reject(NULL_FIELD, column.codes < 0, f"no {name}")
-    for column in (user, film, rating):
-        broken = np.array([isinstance(value, bytes) for value in column.values], dtype=bool)
-        if broken.any():
-            reject(BROKEN_TEXT, broken[column.codes], column.show)
-    reject(BAD_RATING, values == 0, rating.show)
-    reject(UNKNOWN_FILM, film_index < 0, film.show)
-    pairs = user.codes.astype(np.int64) * len(known) + film_index
-    repeated = np.zeros(len(pairs), dtype=bool)
-    repeated[good] = ~pl.Series(pairs[good]).is_first_distinct().to_numpy()
-    del pairs
-    reject(DUPLICATE_RATING, repeated, lambda row: f"{user.show(row)}, {film.show(row)}")
-    return _frame(rows, good, film_index, values, list(known), report, path.name)
+        Raises:
+            UserError: when the file is missing, empty or unreadable, or lacks a column.
+        """
+        checks = _Checks(film_ids)
+        for rows in _read_parquet(self.path) if is_parquet(self.path) else _read_csv(self.path):
+            yield checks.right_rows(rows)
+        checks.report(self.path.name, report)
 
 
-def _frame(
-    rows: Rows,
-    good: np.ndarray,
-    film_index: np.ndarray,
-    values: np.ndarray,
-    film_ids: list[str],
-    report: BuildReport,
-    file: str,
-) -> pl.DataFrame:
-    everything = bool(good.all())
+class _Checks:
+    """Parts the rows that can be right from the others, which it counts."""
 
-    def kept(array: np.ndarray) -> np.ndarray:
-        return array if everything else array[good]
+    def __init__(self, film_ids: Sequence[str]) -> None:
+        self._films = {film_id: index for index, film_id in enumerate(film_ids)}
+        self._left_out: dict[tuple[str, str], Rejection] = {}  # by kind and column, in the order of the checks
+        self._unread: Counter[str] = Counter()  # by column
 
-    user = rows.columns["user_id"]
-    names = [f"broken {value!r}" if isinstance(value, bytes) else str(value) for value in user.values]
-    series = {
-        "user_id": pl.Series(kept(user.codes).astype(np.uint32)).cat.to(pl.Enum(names)),
-        "film_id": pl.Series(kept(film_index).astype(np.uint32)).cat.to(pl.Enum(film_ids)),
-        "rating": pl.Series(kept(values)),
-    }
-    for name, column in rows.columns.items():
-        if name not in _OPTIONAL:
-            continue
-        missing = -(2**31)
-        decoded = kept(_decode(column, _day if name == "date" else _flag, np.int32, missing))
-        unread = int((decoded == missing).sum() - (kept(column.codes) < 0).sum())
-        if unread:
-            report.note(f"{file}: {unread:,} values of {name} could not be read and count as unknown")
-        integers = pl.Series(decoded).set(pl.Series(decoded == missing), None)
-        series[name] = integers.cast(pl.Date) if name == "date" else integers.cast(pl.Boolean)
-    return pl.DataFrame(series)
+    def right_rows(self, rows: RawRows) -> Batch:
+        user, film, rating = (rows.columns[name] for name in _REQUIRED)
+        film_index = _decode(film, lambda value: self._films.get(str(value)), np.int32, -1)
+        values = _decode(rating, _whole_rating, np.int8, 0)
+        good = np.ones(len(values), dtype=bool)
+
+        def reject(kind: str, name: str, bad: np.ndarray, show: Callable[[int], str] | None = None) -> None:
+            bad = bad & good
+            first = np.flatnonzero(bad)[:SHOWN_OFFENDERS].tolist()
+            shown = [(int(rows.numbers[row]), show(row) if show else f"no {name}") for row in first]
+            self._count(kind, name, int(bad.sum()), shown)
+            np.logical_and(good, ~bad, out=good)
+
+        self._count(BAD_LINE, "", len(rows.bad_lines), rows.bad_lines)
+        for name in _REQUIRED:
+            reject(NULL_FIELD, name, rows.columns[name].codes < 0)
+        for name in _REQUIRED:
+            reject(BROKEN_TEXT, name, rows.columns[name].broken(), rows.columns[name].show)
+        reject(BAD_RATING, "", values == 0, rating.show)
+        reject(UNKNOWN_FILM, "", film_index < 0, film.show)
+
+        optional = {}
+        for name, column in rows.columns.items():
+            if name not in _OPTIONAL:
+                continue
+            read, dtype, missing = (_day, np.int32, MISSING_DATE) if name == "date" else (_flag, np.int8, -1)
+            optional[name] = _decode(column, read, dtype, missing)[good]
+            self._unread[name] += int((optional[name] == missing).sum() - (column.codes[good] < 0).sum())
+        codes = user.codes[good]
+        used = np.flatnonzero(np.bincount(codes, minlength=len(user.values)))
+        positions = np.zeros(len(user.values), dtype=np.int32)
+        positions[used] = np.arange(len(used))
+        records = make_records(
+            user=positions[codes], film=film_index[good], rating=values[good], number=rows.numbers[good], **optional
+        )
+        return Batch([str(user.values[code]) for code in used], records)
+
+    def report(self, file: str, report: BuildReport) -> None:
+        for (kind, _), rejection in self._left_out.items():
+            report.reject(file, kind, rejection.count, rejection.offenders)
+        for name in _OPTIONAL:
+            if self._unread[name]:
+                report.note(f"{file}: {self._unread[name]:,} values of {name} could not be read and count as unknown")
+
+    def _count(self, kind: str, name: str, count: int, offenders: list[tuple[int, str]]) -> None:
+        rejection = self._left_out.setdefault((kind, name), Rejection())
+        rejection.count += count
+        rejection.offenders += offenders[: SHOWN_OFFENDERS - len(rejection.offenders)]
 
 
-def _read_csv(path: Path) -> Rows:
+def _read_csv(path: Path) -> Iterator[RawRows]:
     header, delimiter = read_header(path)
     found = find_columns(path, header, _REQUIRED, _OPTIONAL)
     wanted = {name: header.index(column) for name, column in found.items()}
     return read_columns(path, wanted, len(header), delimiter)
 
 
-def _read_parquet(path: Path) -> Rows:
+def _read_parquet(path: Path) -> Iterator[RawRows]:
     file = open_parquet(path)
     found = find_columns(path, file.schema_arrow.names, _REQUIRED, _OPTIONAL)
-    columns = {}
-    for name, column in found.items():
-        # One column at a time, so that only codes of all of them are in memory together.
-        with damage_told(path):
-            columns[name] = _encoded(file.read(columns=[column]).column(0))
-    return Rows(columns)
+    first = 1
+    with damage_told(path):
+        for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=list(found.values())):
+            columns = {name: _encoded(batch.column(column)) for name, column in found.items()}
+            yield RawRows(columns, np.arange(first, first + len(batch), dtype=np.int64))
+            first += len(batch)
 
 
-def _encoded(column: pa.ChunkedArray) -> Column:
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # no rows at all
-        array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
+def _encoded(array: pa.Array) -> Column:
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
     values = array.dictionary.to_pylist()
-    codes = pc.fill_null(array.indices.cast(pa.int32()), -1).to_numpy()
+    codes = pc.fill_null(array.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
     empty = np.array([value is None or value == "" or value != value for value in values], dtype=bool)
     if empty.any():
         codes = np.where((codes >= 0) & empty[codes], -1, codes).astype(np.int32)

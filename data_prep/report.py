@@ -17,6 +17,7 @@ BAD_RATING = "rating not a whole number from 1 to 10"
 UNKNOWN_FILM = "unknown film"
 DUPLICATE_RATING = "duplicate user and film"
 DUPLICATE_FILM = "duplicate film"
+NO_RATINGS = "user without ratings"
 BAD_YEAR = "year not a year"
 
 

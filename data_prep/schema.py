@@ -1,4 +1,4 @@
-"""The columns of the rating data set: films, ratings, histories and cold cases."""
+"""The columns of the rating data set, config by config."""
 
 from __future__ import annotations
 
@@ -83,6 +83,10 @@ RATINGS_SCHEMA = pa.schema(
         ("rewatch", pa.bool_()),
         ("reviewed", pa.bool_()),
     ]
+)
+
+REWATCHES_SCHEMA = pa.schema(
+    [(field.name, pa.string() if field.type == _ID else field.type) for field in RATINGS_SCHEMA]
 )
 
 HISTORIES_SCHEMA = pa.schema(

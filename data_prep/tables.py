@@ -20,7 +20,7 @@ from data_prep.build import check_replaceable, write_dataset
 from data_prep.card import DatasetCard
 from data_prep.errors import CommandParser, UserError
 from data_prep.read_films import read_films
-from data_prep.read_ratings import read_ratings
+from data_prep.read_ratings import RatingsFile
 from data_prep.report import BuildReport
 from data_prep.splits import DEFAULT_SPLITS, check_splits, parse_splits
 
@@ -77,17 +77,17 @@ def build_from_tables(
     check_replaceable(out)
     report = BuildReport()
     films = read_films(films_file, report)
-    ratings = read_ratings(ratings_file, films, report)
-    report.print()
-    if strict:
-        report.check_strict()
-    return write_dataset(
-        out,
-        films,
-        ratings,
-        source=f"the tables {ratings_file.name} and {films_file.name}",
-        splits=splits,
-        cold_films=cold_films,
-        seed=seed,
-        report=report,
-    )
+    try:
+        return write_dataset(
+            out,
+            films,
+            RatingsFile(ratings_file),
+            source=f"the tables {ratings_file.name} and {films_file.name}",
+            splits=splits,
+            cold_films=cold_films,
+            seed=seed,
+            report=report,
+            strict=strict,
+        )
+    finally:
+        report.print()

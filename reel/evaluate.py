@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     requested = _context_lengths(options.context_lengths)
     written = [options.out]
     # What is written is begun before the long work, so that a place that cannot be written is told at once.
-    with new_file(options.out) as building, _new_figures(options.figures):
+    with new_file(options.out) as building, new_figures(options.figures):
         report = _report(options, requested)
         if options.figures is not None:
             from training.figures import draw_figures
@@ -80,7 +80,7 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
             file=sys.stderr,
         )
     run = {"split": options.split, "seed": options.seed}
-    with _progress(len(models) * _count(cases, plan, cold)) as advance:
+    with scoring_progress(len(models) * _count(cases, plan, cold)) as advance:
         report = evaluate(models, cases, plan, **run, advance=advance)
         if cold is not None:
             _add_cold(report, evaluate_cold(models, cold, **run, advance=advance))
@@ -142,7 +142,7 @@ def _table(report: Mapping[str, Any], metric: str, title: str) -> Table:
             table.add_row(
                 label,
                 model["name"],
-                _with_interval(row["metrics"][metric], "value", "{:.3f}"),
+                with_interval(row["metrics"][metric], "value", "{:.3f}"),
                 *("" if row is None else _difference(row) for row in differences),
                 end_section=model is report["models"][-1],
             )
@@ -174,10 +174,11 @@ def _find(results: Sequence[Row], cases: CasesKey) -> Row:
 
 
 def _difference(row: Row) -> str:
-    return _with_interval(row, "difference", "{:+.3f}", mark="*" if row["better"] else " ")
+    return with_interval(row, "difference", "{:+.3f}", mark="*" if row["better"] else " ")
 
 
-def _with_interval(row: Row, key: str, form: str, mark: str = "") -> str:
+def with_interval(row: Row, key: str, form: str, mark: str = "") -> str:
+    """The number under `key` of a report's row, formatted, with its interval in brackets."""
     value, low, high = ("-" if row[name] is None else form.format(row[name]) for name in (key, "low", "high"))
     return f"{value}{mark} [{low}, {high}]"
 
@@ -281,7 +282,7 @@ def _count(cases: ProtocolCases, plan: LengthPlan, cold: ColdTables | None) -> i
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Advance]:
+def scoring_progress(total: int) -> Iterator[Advance]:
     """A bar on stderr over the cases that are to be scored."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -294,8 +295,8 @@ def _progress(total: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def _new_figures(folder: Path | None) -> Iterator[None]:
-    """Make the folder; on an error take away again what was not there before."""
+def new_figures(folder: Path | None) -> Iterator[None]:
+    """Make the folder of `--figures`; on an error take away again what was not there before."""
     if folder is None:
         yield
         return

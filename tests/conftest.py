@@ -6,11 +6,16 @@ import datetime
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pytest
+
+if TYPE_CHECKING:
+    from tests.hub_server import HubServer
 
 # Set before anything imports huggingface_hub, datasets or platformdirs: they read the environment at import.
 _HOME = Path(tempfile.mkdtemp(prefix="reel-tests-"))
@@ -118,3 +123,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder for one test."""
     monkeypatch.setenv("REEL_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubServer]:
+    """A small Hub of this test's own, with nothing on it."""
+    from tests.hub_server import HubServer
+
+    with HubServer(tmp_path / "hub").running() as server:
+        yield server

@@ -33,7 +33,7 @@ from training.output_folder import check_output_folder, claim_output_folder, sav
 # are judged at.
 SHRINKAGES = (2.0, 4.0, 8.0)
 # Ranks and penalties of als, tuned together; few sweeps tell which is best, more make the model.
-RANKS, PENALTIES = (16, 24, 32), (20.0, 40.0)
+RANKS, PENALTIES = (8, 16, 24), (10.0, 20.0, 40.0)
 TUNING_SWEEPS, SWEEPS = 4, 10
 SPREAD_LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 ALTERNATIONS = 5

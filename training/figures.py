@@ -54,7 +54,6 @@ def draw_figures(report: Row, folder: Path, *, calibration_length: int | None = 
         ValueError: the report has no curve.
     """
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     curves = {model["name"]: _curve(model) for model in report["models"]}
     lengths = [row["context_length"] for row in next(iter(curves.values()))]
@@ -62,16 +61,23 @@ def draw_figures(report: Row, folder: Path, *, calibration_length: int | None = 
         raise ValueError("the report has no curve over history lengths")
     if calibration_length is None:
         calibration_length = min(lengths, key=lambda length: abs(length - CALIBRATION_LENGTH))
+    chosen = {name: rows[lengths.index(calibration_length)] for name, rows in curves.items()}
+    with matplotlib.rc_context(STYLE):
+        figures = {"history_length": history_length_figure(curves), "calibration": calibration_figure(chosen)}
+        return save_figures(figures, folder)
+
+
+def save_figures(figures: dict[str, Figure], folder: Path) -> list[Path]:
+    """Write each figure as `<name>.png` into `folder`, which is made when absent; the files written."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    with matplotlib.rc_context(STYLE):
-        chosen = {name: rows[lengths.index(calibration_length)] for name, rows in curves.items()}
-        figures = {"history_length": history_length_figure(curves), "calibration": calibration_figure(chosen)}
-        for name, figure in figures.items():
-            written.append(folder / f"{name}.png")
-            FigureCanvasAgg(figure)
-            with new_file(written[-1]) as building:
-                figure.savefig(building, format="png", dpi=DOTS_PER_INCH)
+    for name, figure in figures.items():
+        written.append(folder / f"{name}.png")
+        FigureCanvasAgg(figure)
+        with new_file(written[-1]) as building:
+            figure.savefig(building, format="png", dpi=DOTS_PER_INCH)
     return written
 
 
@@ -83,13 +89,16 @@ def history_length_figure(curves: dict[str, list[Row]]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 4.2), layout=_layout())
+    figure = Figure(figsize=(9.5, 4.2), layout=layout())
     left, right = figure.subplots(1, 2)
-    _draw_metric(left, curves, "rmse")
+    draw_metric(left, curves, "rmse")
     left.set_title("RMSE, ratings of 1 to 10 (lower is better)")
-    _draw_metric(right, curves, "reward_accuracy")
+    draw_metric(right, curves, "reward_accuracy")
     right.set_title("Reward accuracy (higher is better)")
     right.yaxis.set_major_formatter(lambda value, position: f"{100 * value:.3g} %")
+    lengths = [row["context_length"] for row in next(iter(curves.values()))]
+    for axes in (left, right):
+        _history_axis(axes, lengths)
     figure.supxlabel("history length: films already rated", fontsize=11)
     _legend(figure, left)
     return figure
@@ -104,7 +113,7 @@ def calibration_figure(rows: dict[str, Row]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 6.4), layout=_layout())
+    figure = Figure(figsize=(6.4, 6.4), layout=layout())
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot([0, 1], [0, 1], color="#777777", linewidth=1.2, linestyle=(0, (4, 3)), clip_on=False)
     top.text(0.98, 0.04, "dashed: perfectly calibrated", ha="right", color="#666666", fontsize=10)
@@ -112,10 +121,10 @@ def calibration_figure(rows: dict[str, Row]) -> Figure:
         bins = row["reliability"]
         shown = [bin_ for bin_ in bins if bin_["n"] >= FEWEST_CASES]
         predicted, observed = ([bin_[key] for bin_ in shown] for key in ("predicted", "observed"))
-        top.plot(predicted, observed, label=name, clip_on=False, **_look(number))
+        top.plot(predicted, observed, label=name, clip_on=False, **look(number))
         width = 0.08 / len(rows)
         left = np.array([bin_["from"] for bin_ in bins]) + 0.01 + number * width
-        bottom.bar(left, [bin_["n"] for bin_ in bins], width, align="edge", color=_look(number)["color"])
+        bottom.bar(left, [bin_["n"] for bin_ in bins], width, align="edge", color=look(number)["color"])
     length = next(iter(rows.values()))["context_length"]
     top.set_title(f"Calibration after {length} rated films" if length != 1 else "Calibration after one rated film")
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="share rated 7 or more")
@@ -127,7 +136,8 @@ def calibration_figure(rows: dict[str, Row]) -> Figure:
     return figure
 
 
-def _layout() -> Any:
+def layout() -> Any:
+    """Room between and around the axes of a figure."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)  # inches
@@ -138,17 +148,22 @@ def _curve(model: Row) -> list[Row]:
     return sorted(rows, key=lambda row: row["context_length"])
 
 
-def _draw_metric(axes: Axes, curves: dict[str, list[Row]], metric: str) -> None:
+def draw_metric(axes: Axes, curves: dict[str, list[Row]], metric: str) -> None:
+    """A metric by history length, one line a model, with 95 % bands.
+
+    Args:
+        axes: to draw on.
+        curves: model -> its results, by history length.
+        metric: one of `training.metrics.METRICS`.
+    """
     for number, (name, rows) in enumerate(curves.items()):
         lengths = [row["context_length"] for row in rows]
         value, low, high = (
             np.array([row["metrics"][metric][key] for row in rows], dtype=np.float64)
             for key in ("value", "low", "high")
         )
-        look = _look(number)
-        axes.fill_between(lengths, low, high, color=look["color"], alpha=0.14, linewidth=0)
-        axes.plot(lengths, value, label=name, **look)
-    _history_axis(axes, lengths)
+        axes.fill_between(lengths, low, high, color=look(number)["color"], alpha=0.14, linewidth=0)
+        axes.plot(lengths, value, label=name, **look(number))
 
 
 def _history_axis(axes: Axes, lengths: Iterable[int]) -> None:
@@ -165,7 +180,7 @@ def _no_ticks() -> Any:
     return NullLocator()
 
 
-def _look(number: int) -> dict[str, Any]:
+def look(number: int) -> dict[str, Any]:
     """Colour and marker of the model at that position; past six models the line style changes too."""
     return {
         "color": COLOURS[number % len(COLOURS)],

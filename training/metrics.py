@@ -86,13 +86,20 @@ def paper_r2(probabilities: np.ndarray, ratings: np.ndarray) -> float:
     scored against it: 1 - sum (y_i - l(y_i))^2 / sum (y_i - mean y)^2. It says how near the fitted line is to the
     diagonal, not how near the predictions are; it is given beside the usual R2 only to be comparable with the paper.
     """
-    truth, predictions = np.asarray(ratings, dtype=np.float64), expected_rating(probabilities)
+    intercept, slope = fitted_line(expected_rating(probabilities), ratings)
+    line = intercept + slope * np.asarray(ratings)
+    return float(1 - np.mean((ratings - line) ** 2) / np.var(ratings)) if np.var(ratings) else float("nan")
+
+
+def fitted_line(expected: np.ndarray, ratings: np.ndarray) -> tuple[float, float]:
+    """Intercept a and slope b of the line m = a + b y fitted by least squares to the points (y_i, m_i), expected
+    ratings [n] over true ones [n]; nan where all ratings are equal."""
+    truth = np.asarray(ratings, dtype=np.float64)
     variance = np.var(truth)
     if not variance:
-        return float("nan")
-    slope = np.mean((truth - truth.mean()) * (predictions - predictions.mean())) / variance
-    line = predictions.mean() + slope * (truth - truth.mean())
-    return float(1 - np.mean((truth - line) ** 2) / variance)
+        return float("nan"), float("nan")
+    slope = np.mean((truth - truth.mean()) * (expected - np.mean(expected))) / variance
+    return float(np.mean(expected) - slope * truth.mean()), float(slope)
 
 
 def case_nll(probabilities: np.ndarray, ratings: np.ndarray) -> Floats:

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 
-from modeling.losses import IGNORED, RatingCrossEntropy
+from modeling.losses import IGNORED, NUM_RATINGS, TARGETS, RatingCrossEntropy
 from training import metrics
 from training.histories import HistoryDataset, HistorySampler
 from training.schedule import Clock, ProgressBar, warmup_and_cosine
@@ -26,7 +26,8 @@ class RatingTrainingArguments(TrainingArguments):
     Args:
         max_minutes (`float`, *optional*): minutes of training. The learning rate then follows the clock instead of
             the step, and training ends, saved, when they are over; `num_train_epochs` and `max_steps` are ignored.
-        targets (`str`, defaults to `"hard"`): the loss's targets, `"hard"` or `"soft"` (the paper's soft labels).
+        targets (`str`, defaults to `"hard"`): the loss's targets, `"hard"`, `"soft"` (the paper's soft labels) or
+            `"hl-gauss"`.
         squared_error (`float`, defaults to 0.1): weight in the loss of the squared error of the expected rating.
         max_history_length (`int`, defaults to 256): ratings of a history that one training example holds, at most.
             Says nothing about predicting, which reads histories of any length.
@@ -61,7 +62,7 @@ class RatingTrainingArguments(TrainingArguments):
         default=None, metadata={"help": "minutes of training; the schedule follows the clock"}
     )
     targets: str = field(
-        default="hard", metadata={"help": "hard labels, or soft: the paper's", "choices": ["hard", "soft"]}
+        default="hard", metadata={"help": "hard labels, soft: the paper's, or hl-gauss", "choices": list(TARGETS)}
     )
     squared_error: float = field(
         default=0.1, metadata={"help": "weight of the expected rating's squared error in the loss"}
@@ -86,8 +87,8 @@ class RatingTrainingArguments(TrainingArguments):
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
-        if self.targets not in ("hard", "soft"):
-            raise ValueError(f'targets is "hard" or "soft", got {self.targets!r}')
+        if self.targets not in TARGETS:
+            raise ValueError(f"targets is one of {', '.join(TARGETS)}, got {self.targets!r}")
         if self.max_history_length < 1:
             raise ValueError(f"max_history_length must be at least 1, got {self.max_history_length}")
         if self.overwrite and self.resume:
@@ -101,8 +102,8 @@ class RatingTrainingArguments(TrainingArguments):
 
 
 def keep_what_metrics_need(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
-    """Of a model's outputs, the probabilities: what `compute_metrics` gets to see."""
-    return outputs[0].softmax(-1)
+    """Of a model's outputs, the probabilities of the ratings 1..10: what `compute_metrics` gets to see."""
+    return outputs[0][..., -NUM_RATINGS:].softmax(-1)
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -132,12 +133,13 @@ class RatingTrainer(Trainer):
     """
 
     args: RatingTrainingArguments
+    num_ratings = NUM_RATINGS  # that the model's logits tell apart
 
     def __init__(self, *, args: RatingTrainingArguments, **kwargs):
-        loss = RatingCrossEntropy(args.targets, args.squared_error).to(args.device)
+        self.rating_loss = RatingCrossEntropy(args.targets, args.squared_error, self.num_ratings).to(args.device)
 
         def compute_loss(outputs, labels, num_items_in_batch=None):
-            return loss(outputs.rating_logits, labels, num_items_in_batch)
+            return self.rating_loss(outputs.rating_logits, labels, num_items_in_batch)
 
         super().__init__(
             args=args,

@@ -2,14 +2,17 @@
 
 from data_prep.pages.errors import BlockedPage, ChallengePage, MarkupChanged, PageError, PrivatePage, UnknownPage
 from data_prep.pages.read import parse_page
-from data_prep.pages.records import DiaryEntry, FilmPage, GridFilm, Member, Page, Review
+from data_prep.pages.records import DiaryEntry, Entry, FilmPage, GridFilm, Kind, ListFilm, Member, Page, Review
 
 __all__ = [
     "BlockedPage",
     "ChallengePage",
     "DiaryEntry",
+    "Entry",
     "FilmPage",
     "GridFilm",
+    "Kind",
+    "ListFilm",
     "MarkupChanged",
     "Member",
     "Page",

@@ -6,7 +6,7 @@ from data_prep.errors import UserError
 
 
 class PageError(UserError):
-    """A page that holds nothing to read. The message says which page and why."""
+    """A page that nothing is read from. The message says which page and why."""
 
 
 class ChallengePage(PageError):
@@ -14,16 +14,17 @@ class ChallengePage(PageError):
 
 
 class BlockedPage(PageError):
-    """A page that says this visitor is refused: too many requests, or shut out."""
+    """A page that refuses the visitor: too many requests, or shut out."""
 
 
 class PrivatePage(PageError):
-    """A page that its member shows to nobody, or to friends only."""
+    """A page that its member does not show to everybody."""
 
 
 class UnknownPage(PageError):
-    """Anything that is none of the known pages: another site, another kind of page, not HTML at all."""
+    """None of the known kinds: another page of the site, another site, no page at all."""
 
 
 class MarkupChanged(PageError):
-    """A page of a known kind whose markup is not known: what it announces is not where it should be."""
+    """A page of a known kind that does not hold what it announces where it should be. The message says what was
+    looked for."""

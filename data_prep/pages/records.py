@@ -1,4 +1,8 @@
-"""What a page holds, as typed records. Ratings are whole numbers from 1 to 10 (half stars doubled) or None."""
+"""What a page holds, as typed records.
+
+Everywhere `film_id` is the slug of the film's address, None for a film that the site has deleted; `rating` is a whole
+number from 1 to 10 (half stars doubled), None for an unrated film; user names are in lower case, as in addresses.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,7 @@ class FilmPage:
     """A film, from its own page.
 
     Attributes:
-        film_id: the slug of its address.
-        tmdb_type: "movie" or "tv": what kind of thing `tmdb_id` counts.
+        tmdb_id: TMDB counts films and television apart: an id means nothing without `tmdb_type`.
         imdb_id: with its letters, as in tt0111161.
     """
 
@@ -32,8 +35,8 @@ class FilmPage:
 class DiaryEntry:
     """One viewing, on the day it was logged for."""
 
-    film_id: str
-    title: str
+    film_id: str | None
+    title: str | None
     year: int | None
     date: datetime.date
     rating: int | None
@@ -45,9 +48,9 @@ class DiaryEntry:
 
 @dataclass(frozen=True)
 class GridFilm:
-    """One poster of a films grid, watchlist or list, with the owner's current rating where it is shown."""
+    """One poster of a films grid or watchlist, with the owner's current rating where the page shows it."""
 
-    film_id: str
+    film_id: str | None
     title: str | None
     year: int | None
     rating: int | None
@@ -55,20 +58,27 @@ class GridFilm:
 
 
 @dataclass(frozen=True)
-class Review:
-    """One review; `text` is what the page shows of it, paragraphs parted by an empty line."""
+class ListFilm(GridFilm):
+    """One film of a member's list; `text` is the member's note on it."""
 
-    film_id: str
-    title: str
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Review:
+    """One review; `text` is as much of it as the page holds, paragraphs parted by an empty line."""
+
+    film_id: str | None
+    title: str | None
     year: int | None
     date: datetime.date | None
     rating: int | None
     liked: bool
     rewatch: bool
-    viewing_id: str | None
+    reviewed: bool
+    viewing_id: str
     username: str | None
     text: str
-    reviewed: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Member:
     username: str
 
 
-Entry = FilmPage | DiaryEntry | GridFilm | Review | Member
+Entry = FilmPage | DiaryEntry | GridFilm | ListFilm | Review | Member
 
 
 @dataclass(frozen=True)
@@ -87,10 +97,10 @@ class Page:
 
     Attributes:
         entries: all of one record type, in the order of the page; of a film page, the film.
-        owner: the member whose page it is; None where the page does not say, or is nobody's.
+        owner: the member whose page it is; None where the page does not say or is nobody's.
         film: of a film page, the film.
         next_page: path of the next page of the same list, as the link has it.
-        page_count: number of pages of the list; None where the page does not say.
+        page_count: how many pages the list has; None where the page only links to its neighbours.
     """
 
     kind: Kind

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from data_prep.dataset import load_films, load_ratings
+from data_prep import csv_rows, partition, read_ratings
+from data_prep.dataset import load_films, load_ratings, write_dataset
 from data_prep.errors import UserError, exit_status
 from data_prep.read_films import read_films
-from data_prep.read_ratings import read_ratings
+from data_prep.read_ratings import RatingsFile
 from data_prep.report import BuildReport
 from data_prep.tables import main
+from data_prep.user_keys import hash_users, user_key
 
 FILMS = pl.DataFrame({"film_id": ["alien", "heat", "solaris"], "title": ["Alien", "Heat", "Solaris"]})
 
@@ -23,11 +26,24 @@ def write(path: Path, text: str | bytes) -> Path:
     return path
 
 
-def read(path: Path) -> tuple[list[tuple], dict[str, tuple[int, list]]]:
+@pytest.fixture(params=["at once", "in pieces"])
+def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much of a file is read and arranged at a time makes no difference."""
+    if request.param == "in pieces":
+        monkeypatch.setattr(csv_rows, "_BLOCK", 20)
+        monkeypatch.setattr(read_ratings, "_ROWS_PER_BATCH", 2)
+        monkeypatch.setattr(partition, "ROWS_IN_MEMORY", 1)
+
+
+def read(path: Path, users: Iterable[str]) -> tuple[list[tuple], dict[str, tuple[int, list]]]:
     """The right rows of a ratings file, and by kind the count and the first offenders of the others."""
     report = BuildReport()
-    rows = read_ratings(path, FILMS, report).select("user_id", "film_id", "rating").rows()
-    return rows, {kind: (item.count, item.offenders) for (_, kind), item in report.rejections.items()}
+    out = path.parent / "read"
+    write_dataset(out, FILMS, RatingsFile(path), source="x", splits={"train": 1.0}, report=report)
+    names = {hashed: user for user in users for hashed in hash_users([user], user_key())}
+    rows = pl.read_parquet(out / "ratings").with_columns(pl.col("user_id").replace_strict(names))
+    rejected = {kind: (item.count, item.offenders) for (_, kind), item in report.rejections.items()}
+    return sorted(rows.select("user_id", "film_id", "rating").rows()), rejected
 
 
 ROWS = b"""user_id,film_id,rating
@@ -52,8 +68,9 @@ cat,heat,4,5
 """
 
 
+@pytest.mark.usefixtures("pieces")
 def test_every_kind_of_row_that_cannot_be_right(tmp_path: Path) -> None:
-    rows, rejected = read(write(tmp_path / "ratings.csv", ROWS))
+    rows, rejected = read(write(tmp_path / "ratings.csv", ROWS), ["ann", "bob", "cat", "dan"])
     assert rows == [("ann", "alien", 7), ("bob", "solaris", 9), ("cat", "heat", 10), ("dan", "alien", 1)]
     assert rejected == {
         "wrong number of fields": (2, [(3, "bob,alien"), (16, "cat,heat,4,5")]),
@@ -69,7 +86,8 @@ def test_a_stray_quote_costs_one_line(tmp_path: Path) -> None:
     lines = [f"user{number},alien,{number % 10 + 1}" for number in range(20_000)]
     lines[3] = '"user3,alien,4'
     lines[1_000] = 'user1000,"alien,1'
-    rows, rejected = read(write(tmp_path / "ratings.csv", "\n".join(["user_id,film_id,rating", *lines])))
+    users = [f"user{number}" for number in range(20_000)]
+    rows, rejected = read(write(tmp_path / "ratings.csv", "\n".join(["user_id,film_id,rating", *lines])), users)
     assert len(rows) == 19_998
     assert rejected == {"wrong number of fields": (2, [(5, lines[3]), (1_002, lines[1_000])])}
 
@@ -81,11 +99,12 @@ def test_dialects(tmp_path: Path, newline: str, delimiter: str, mark: str) -> No
     lines = ["note,rating,user_id,film_id", '"one, two",7,ann,alien', "x,8,bob,heat", ""]
     if delimiter != ",":
         lines = [line.replace(",", delimiter) for line in lines]
-    rows, rejected = read(write(tmp_path / "ratings.csv", mark + newline.join(lines)))
+    rows, rejected = read(write(tmp_path / "ratings.csv", mark + newline.join(lines)), ["ann", "bob"])
     assert rows == [("ann", "alien", 7), ("bob", "heat", 8)]
     assert not rejected
 
 
+@pytest.mark.usefixtures("pieces")
 def test_parquet_rows_that_cannot_be_right(tmp_path: Path) -> None:
     table = pl.DataFrame(
         {
@@ -95,7 +114,7 @@ def test_parquet_rows_that_cannot_be_right(tmp_path: Path) -> None:
         }
     )
     table.write_parquet(tmp_path / "ratings.parquet")
-    rows, rejected = read(tmp_path / "ratings.parquet")
+    rows, rejected = read(tmp_path / "ratings.parquet", "123")
     assert rows == [("1", "alien", 7)]
     assert rejected == {
         "empty field": (3, [(4, "no user_id"), (3, "no film_id"), (6, "no rating")]),
@@ -105,13 +124,16 @@ def test_parquet_rows_that_cannot_be_right(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("pieces")
 def test_optional_columns_are_read_and_never_cost_a_row(tmp_path: Path) -> None:
     text = "user_id,film_id,rating,date,liked,rewatch,reviewed\n"
     text += (
         "ann,alien,7,2024-02-29,true,0,\nann,heat,7,31/12/2024,maybe,1,yes\nann,solaris,7,2024-01-01T10:00:00,,,no\n"
     )
     report = BuildReport()
-    ratings = read_ratings(write(tmp_path / "r.csv", text), FILMS, report)
+    table = RatingsFile(write(tmp_path / "r.csv", text))
+    write_dataset(tmp_path / "data", FILMS, table, source="x", splits={"train": 1.0}, report=report)
+    ratings = load_ratings(str(tmp_path / "data"), "train").sort(pl.col("film_id") == "solaris", "film_id")
     assert [str(date) for date in ratings["date"]] == ["2024-02-29", "None", "2024-01-01"]
     assert ratings["liked"].to_list() == [True, None, None]
     assert ratings["rewatch"].to_list() == [False, True, None]
@@ -329,7 +351,8 @@ def test_the_shared_tables_have_the_columns_we_read(shared: Path, tmp_path: Path
     assert films["film_group"].n_unique() == 13_215
     assert films.row(by_predicate=pl.col("film_id") == "barbie", named=True)["year"] == 2023
     pl.scan_parquet(folder / "ratings.parquet").head(1_000).collect().write_parquet(tmp_path / "ratings.parquet")
-    assert len(read_ratings(tmp_path / "ratings.parquet", films, report)) == 1_000
+    batches = RatingsFile(tmp_path / "ratings.parquet").batches(films["film_id"].to_list(), report)
+    assert sum(len(batch.records) for batch in batches) == 1_000
     assert report.total == 0
 
 
