@@ -198,7 +198,8 @@ def _film_key(film: Any) -> FilmKey | None:
     types = (str, int, int, str)
     if any(value is not None and type(value) is not wanted for value, wanted in zip(key, types, strict=True)):
         return None
-    return None if key.name is key.tmdb_id is key.film_id is None else key
+    named = any(value is not None for value in (key.name, key.tmdb_id, key.film_id))
+    return key if named else None
 
 
 def _entry(path: Path, row: int, entry: Any) -> tuple[FilmKey, RatedFilm]:

@@ -3,7 +3,8 @@ What a person would rate highest, from a Letterboxd account export.
 
     reel recommend --model models/letterboxd --history letterboxd-you-2026-11-01.zip --genre horror --years 1970-1989
 
-The history is an account export (zip, unpacked folder, ratings.csv or diary.csv) or the JSON of `reel data export`.
+The history is an account export (zip, unpacked folder, ratings.csv or diary.csv), a member's RSS feed, saved, or the
+JSON of `reel data export` or `reel data rss`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = CommandParser(prog="reel recommend", description=__doc__)
     parser.add_argument("--model", required=True, help="a model's folder, or the id of one on the Hub")
     parser.add_argument(
-        "--history", required=True, type=Path, help="an account export, or the JSON of `reel data export`"
+        "--history", required=True, type=Path, help="an account export, a saved RSS feed, or the JSON made of one"
     )
     parser.add_argument("--top", type=int, default=20, help="how many films (20)")
     parser.add_argument("--genre", action="append", default=[], help="only this genre; may be given several times")
