@@ -148,7 +148,7 @@ def read_movielens(folder: Path, report: BuildReport) -> tuple[pl.DataFrame, pl.
     if films_file.suffix == ".csv":
         _add_links(folder / "links.csv", films, report)
     film_ids = {number: film["film_id"] for number, film in films.items()}
-    ratings = read_ratings(ratings_file, film_ids, report)
+    ratings = read_ratings(ratings_file, film_ids, folder.resolve().name, report)
     _check_counts(folder, (ratings["user_id"].n_unique(), len(films), len(ratings)), report)
     return normalise_films(pl.DataFrame(list(films.values()), schema=dict(FILM_COLUMNS))), ratings
 

@@ -45,7 +45,7 @@ class RatingsFile:
     header: int = 0
 
 
-def read_ratings(file: RatingsFile, films: dict[int, str], report: BuildReport) -> pl.DataFrame:
+def read_ratings(file: RatingsFile, films: dict[int, str], users_of: str, report: BuildReport) -> pl.DataFrame:
     """The right rows of a file of ratings, in order of time.
 
     A row is left out for the first of these that holds, and counted in `report`: wrong number of fields, an empty
@@ -55,6 +55,8 @@ def read_ratings(file: RatingsFile, films: dict[int, str], report: BuildReport) 
     Args:
         file: the file and its layout.
         films: film id by MovieLens's number.
+        users_of: name of the set. Every set numbers its users from 1, so the numbers alone would make one person of
+            many when sets are merged.
         report: rejections are added to it.
 
     Returns:
@@ -82,7 +84,7 @@ def read_ratings(file: RatingsFile, films: dict[int, str], report: BuildReport) 
     days = pl.Series((times // _SECONDS_A_DAY).astype(np.int32)).set(pl.Series(times == _NO_TIME), None)
     return pl.DataFrame(
         {
-            "user_id": pl.Series(user_codes).cat.to(pl.Enum(names.astype(str))),
+            "user_id": pl.Series(user_codes).cat.to(pl.Enum([f"{users_of}:{name}" for name in names])),
             "film_id": pl.Series(codes[order]).cat.to(pl.Enum(film_ids)),
             "rating": ratings[order],
             "date": days.cast(pl.Date),

@@ -36,7 +36,15 @@ def read(path: Path) -> tuple[pl.DataFrame, pl.DataFrame, BuildReport]:
 
 
 def rows(ratings: pl.DataFrame) -> list[tuple]:
-    return [(user, film, rating, str(date) if date else None) for user, film, rating, date in ratings.rows()]
+    """The ratings with users by their numbers."""
+    return [
+        (user.split(":")[1], film, rating, str(date) if date else None) for user, film, rating, date in ratings.rows()
+    ]
+
+
+def test_users_are_those_of_their_set(tmp_path: Path) -> None:
+    _, ratings, _ = read(folder(tmp_path / "ml-mine", CSV))
+    assert "ml-mine:10" in ratings["user_id"].to_list()
 
 
 def test_the_csv_layout(tmp_path: Path) -> None:
