@@ -19,8 +19,9 @@ from data_prep.pages.refusals import check_refused
 from data_prep.pages.reviews import read_reviews
 
 MAX_PAGE_BYTES = 10_000_000  # the largest page known has 0.3 MB, 8,000 tags and 30 levels
-_MAX_TAGS = 50_000
+_MAX_TAGS = 30_000
 _MAX_DEPTH = 100
+_MAX_ATTRIBUTES = 200
 
 # What to read each kind with: all but film pages, which are one record and no list.
 _READERS: dict[Kind, Callable[[Tag, Location], Sequence[Entry]]] = {
@@ -71,8 +72,8 @@ def _parse(html: bytes | str) -> BeautifulSoup:
     depth = {id(soup): 0}
     for tag in soup.find_all(True):
         depth[id(tag)] = level = depth[id(tag.parent)] + 1
-        if level > _MAX_DEPTH:
-            raise UnknownPage(f"tags nested more than {_MAX_DEPTH} deep, so it is no page of the site")
+        if level > _MAX_DEPTH or len(tag.attrs) > _MAX_ATTRIBUTES:
+            raise UnknownPage("tags deeper nested, or with more attributes, than any page of the site has")
     return soup
 
 
