@@ -11,6 +11,7 @@ parser how the cases ended, the slowest case and how far memory grew; exit statu
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import sys
 import time
@@ -20,12 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from data_prep.errors import UserError
 from data_prep.pages import PageError, parse_page
 from data_prep.progress import tracked
+from data_prep.tmdb.records import Answer, Film, FoundById, Page
 
 # The seeds belong to the tests. A package of that name, which some distributions install, would be found first.
 sys.modules["tests"] = tests = ModuleType("tests")
@@ -33,6 +36,7 @@ tests.__path__ = [str(Path(__file__).resolve().parents[1] / "tests")]
 
 from tests.data_prep.pages.test_changed_pages import OWN_PAGES  # noqa: E402
 from tests.data_prep.test_mutations_exports import PARSERS as HISTORY_PARSERS  # noqa: E402
+from tests.data_prep.tmdb.test_mutations import KINDS as TMDB_ANSWERS  # noqa: E402
 from tests.mutations import mutate  # noqa: E402
 
 
@@ -46,9 +50,17 @@ class Parser:
     suffixes: tuple[str, ...]
 
 
+def tmdb_parser(kind: str, answer: type[Answer]) -> Parser:
+    seeds = [json.dumps(content).encode() for content in TMDB_ANSWERS[kind][2]]
+    return Parser(seeds, answer.model_validate_json, (ValidationError,), (".json",))
+
+
 PARSERS = {
     "pages": Parser([page for pages in OWN_PAGES.values() for page in pages], parse_page, (PageError,), (".html",)),
     **{name: Parser(seeds, parse, (UserError,), (end,)) for name, (seeds, parse, end) in HISTORY_PARSERS.items()},
+    "TMDB film": tmdb_parser("film", Film),
+    "TMDB find": tmdb_parser("find", FoundById),
+    "TMDB search": tmdb_parser("search", Page),
 }
 
 

@@ -72,6 +72,7 @@ class DatasetCard:
         notes: what was mended while building.
         digests: a hash of the Parquet files of every config.
         licence: the Hub's id of a licence; None before publishing.
+        kept_splits: users have the splits that they had in the data sets which this one was merged from.
     """
 
     source: str
@@ -85,6 +86,7 @@ class DatasetCard:
     notes: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     licence: str | None = None
+    kept_splits: bool = False
 
     @property
     def users(self) -> int:
@@ -211,12 +213,15 @@ class DatasetCard:
 
     def _splits(self) -> list[str]:
         how = f"fold {self.fold[0]} of {self.fold[1]} is the test set" if self.fold else "in exact proportion"
+        chosen = f"chosen by a hash of the original name (seed {self.seed}; {how})"
+        if self.kept_splits:
+            chosen = "the one that the merged data sets had the user in (test before validation before train)"
         return [
             "",
             "## Splits and users",
             "",
-            f"Every user is in one split only, chosen by a hash of the original name (seed {self.seed}; {how}). User "
-            "names are keyed hashes; the key is not part of the data set.",
+            f"Every user is in one split only, {chosen}. User names are keyed hashes; the key is not part of the data "
+            "set.",
         ]
 
     def _about(self, config: str) -> str:

@@ -33,6 +33,7 @@ from data_prep.schema import (
     MISSING_DATE,
     RATING_COLUMNS,
     RATINGS_SCHEMA,
+    REVIEW_COLUMNS,
     normalise_films,
 )
 
@@ -49,11 +50,15 @@ __all__ = [
     "RATING_COLUMNS",
     "ColdCases",
     "Histories",
+    "broken_told",
     "is_dataset_folder",
+    "list_splits",
     "load_cold_cases",
     "load_films",
     "load_histories",
     "load_ratings",
+    "load_reviews",
+    "load_rewatches",
     "normalise_films",
     "write_dataset",
 ]
@@ -124,7 +129,7 @@ def load_films(data: str) -> pl.DataFrame:
     Raises:
         UserError: when it is neither, or a film has no id or the id of another.
     """
-    with _broken(data, "films", "train"):
+    with broken_told(data, "films", "train"):
         films = pl.from_arrow(_table(data, "films", "train"))
         assert isinstance(films, pl.DataFrame)
         films = normalise_films(films)
@@ -136,11 +141,30 @@ def load_films(data: str) -> pl.DataFrame:
     return films
 
 
+def list_splits(data: str, config: str) -> list[str]:
+    """The splits of a config; none when the data set has no such config."""
+    place = _place(data)
+    import datasets
+
+    with _reading(data, f"the list of splits of {config}"):
+        if config not in datasets.get_dataset_config_names(place):
+            return []
+        return [str(split) for split in datasets.get_dataset_split_names(place, config)]
+
+
 def load_ratings(data: str, split: str) -> pl.DataFrame:
     """The ratings of one split, with the columns of `RATING_COLUMNS`."""
-    ratings = pl.from_arrow(_table(data, "ratings", split))
-    assert isinstance(ratings, pl.DataFrame)
-    return ratings.cast(dict(RATING_COLUMNS))  # type: ignore[arg-type]
+    return _frame(data, "ratings", split, RATING_COLUMNS)
+
+
+def load_rewatches(data: str, split: str) -> pl.DataFrame:
+    """The earlier ratings of one split, with the columns of `RATING_COLUMNS`."""
+    return _frame(data, "rewatches", split, RATING_COLUMNS)
+
+
+def load_reviews(data: str, split: str) -> pl.DataFrame:
+    """The reviews of one split, with the columns of `REVIEW_COLUMNS`."""
+    return _frame(data, "reviews", split, REVIEW_COLUMNS)
 
 
 def load_histories(data: str, split: str) -> Histories:
@@ -154,14 +178,14 @@ def load_histories(data: str, split: str) -> Histories:
         UserError: when there is no such data set or split, or it holds something that is no rating of its films.
     """
     table, films = _table(data, "histories", split), _table(data, "films", "train").num_rows
-    with _broken(data, "histories", split):
+    with broken_told(data, "histories", split):
         return _histories(table, films)
 
 
 def load_cold_cases(data: str, split: str) -> ColdCases:
     """The cold cases of validation or test, of a data set built with `--cold-films`."""
     table, films = _table(data, "cold_cases", split), _table(data, "films", "train").num_rows
-    with _broken(data, "cold_cases", split):
+    with broken_told(data, "cold_cases", split):
         return ColdCases(
             _histories(table, films),
             _within("film_index", table["film_index"].to_numpy(), 0, films - 1),
@@ -170,7 +194,7 @@ def load_cold_cases(data: str, split: str) -> ColdCases:
 
 
 @contextmanager
-def _broken(data: str, config: str, split: str) -> Iterator[None]:
+def broken_told(data: str, config: str, split: str) -> Iterator[None]:
     """Make a `UserError` of whatever the tables of a data set lack that somebody has changed by hand."""
     try:
         yield
@@ -210,37 +234,61 @@ def _histories(table: pa.Table, films: int) -> Histories:
     )
 
 
+def _frame(data: str, config: str, split: str, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    table = _table(data, config, split)
+    with broken_told(data, config, split):
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        return frame.cast(dict(columns))  # type: ignore[arg-type]
+
+
 def _table(data: str, config: str, split: str) -> pa.Table:
     return _load(data, config, split).data.table
 
 
 def _load(data: str, config: str, split: str) -> datasets.Dataset:
-    """`load_dataset` with errors that say what to do."""
+    place = _place(data)
+    import datasets
+
+    if Path(place).is_dir():
+        check_digest(data, Path(place), config)
+    with _reading(data, f"{config} of split {split}"):
+        return datasets.load_dataset(place, config, split=split)
+
+
+def _place(data: str) -> str:
+    """What `datasets` is to be asked for: a folder's path, or an id on the Hub."""
     folder = Path(data).expanduser()
     if folder.exists():
         if not is_dataset_folder(folder):
             raise UserError(
                 f"{data}: no rating data set; make one with `reel data sample --out DIR` or `reel data tables`"
             )
-    elif not _HUB_ID.fullmatch(str(data)):
+        return str(folder.resolve())
+    if not _HUB_ID.fullmatch(str(data)):
         raise UserError(f"{data}: no such folder; make a data set with `reel data sample --out {data}`")
+    return str(data)
+
+
+@contextmanager
+def _reading(data: str, what: str) -> Iterator[None]:
+    """Make errors that say what to do of whatever `datasets` raises."""
     import datasets
 
-    if folder.exists():
-        check_digest(data, folder, config)
     try:
         with _quietly():
-            return datasets.load_dataset(str(folder.resolve()) if folder.exists() else str(data), config, split=split)
+            yield
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise UserError(f"{data}: neither a folder here nor a data set that the Hub shows ({error})") from error
     except Exception as error:  # no end to what a damaged card or Parquet file makes of yaml, datasets and pyarrow
-        if isinstance(error, OSError) and error.filename and not str(error.filename).startswith(str(folder.resolve())):
+        folder = str(Path(data).expanduser().resolve())
+        if isinstance(error, OSError) and error.filename and not str(error.filename).startswith(folder):
             raise UserError(
                 f"{error.filename}: no place for what `datasets` keeps of {data} ({error.strerror}); set HF_HOME to a "
                 "folder you can write"
             ) from error
         why = error.__cause__ or error  # `datasets` says only that something failed, and hangs the reason on it
-        raise UserError(f"{data}: {config} of split {split} cannot be read ({why})") from error
+        raise UserError(f"{data}: {what} cannot be read ({why})") from error
 
 
 def check_digest(data: str, folder: Path, config: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads a table of ratings, Parquet or CSV, batch by batch, and leaves out the rows that cannot be right."""
+"""Tables of ratings, batch by batch: files, of which rows that cannot be right are left out, and frames in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,7 @@ from data_prep.report import (
     BAD_LINE,
     BAD_RATING,
     BROKEN_TEXT,
+    DUPLICATE_RATING,
     NULL_FIELD,
     SHOWN_OFFENDERS,
     UNKNOWN_FILM,
@@ -59,6 +61,61 @@ class RatingsFile:
         for rows in _read_parquet(self.path) if is_parquet(self.path) else _read_csv(self.path):
             yield checks.right_rows(rows)
         checks.report(self.path.name, report)
+
+    def reject_repeated(self, count: int, first: list[tuple[int, str]], report: BuildReport) -> None:
+        """Report rows that were dropped because an earlier one has their user and film."""
+        report.reject(self.path.name, DUPLICATE_RATING, count, first)
+
+
+@dataclass(frozen=True)
+class RatingsFrame:
+    """A table of ratings in memory, from code that promises that all its rows are right."""
+
+    ratings: pl.DataFrame
+
+    def batches(self, film_ids: Sequence[str], report: BuildReport) -> Iterator[Batch]:
+        """All rows, in their order.
+
+        Raises:
+            ValueError: when a user is null, a film is not among `film_ids`, or a rating is not from 1 to 10.
+        """
+        films = {film_id: index for index, film_id in enumerate(film_ids)}
+        first = 1
+        for rows in self.ratings.iter_slices(_ROWS_PER_BATCH):
+            users, user_codes = _codes(rows["user_id"])
+            rated, film_codes = _codes(rows["film_id"])
+            unknown = [film_id for film_id in rated if film_id not in films]
+            if unknown:
+                raise ValueError(f"film {unknown[0]!r} is rated but not among the films")
+            values = rows["rating"].cast(pl.Int8).to_numpy()
+            if not ((values >= 1) & (values <= 10)).all():
+                raise ValueError(f"ratings from {values.min()} to {values.max()}; they must be 1 to 10")
+            optional = {name: rows[name].cast(pl.Int8).fill_null(-1) for name in FLAGS if name in rows.columns}
+            if "date" in rows.columns:
+                optional["date"] = rows["date"].cast(pl.Date).to_physical().fill_null(MISSING_DATE)
+            records = make_records(
+                user=user_codes,
+                film=np.array([films[film_id] for film_id in rated], dtype=np.int32)[film_codes],
+                rating=values,
+                number=np.arange(first, first + len(rows)),
+                **{name: column.to_numpy() for name, column in optional.items()},
+            )
+            yield Batch(users, records)
+            first += len(rows)
+
+    def reject_repeated(self, count: int, first: list[tuple[int, str]], report: BuildReport) -> None:
+        """Refuse rows that repeat the user and film of another."""
+        if count:
+            raise ValueError(f"{count} rows repeat user and film, first row {first[0][0]} ({first[0][1]})")
+
+
+def _codes(ids: pl.Series) -> tuple[list[str], np.ndarray]:
+    """The distinct ids as strings, and int [rows] positions in them."""
+    if ids.null_count():
+        raise ValueError(f"{ids.name} has {ids.null_count()} nulls")
+    values = ids.cast(pl.String)
+    distinct = values.unique().sort()
+    return distinct.to_list(), values.cast(pl.Enum(distinct)).to_physical().to_numpy()
 
 
 class _Checks:
@@ -140,12 +197,27 @@ def _read_parquet(path: Path) -> Iterator[RawRows]:
 def _encoded(array: pa.Array) -> Column:
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    values = array.dictionary.to_pylist()
+    values = _values(array.dictionary)
     codes = pc.fill_null(array.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
     empty = np.array([value is None or value == "" or value != value for value in values], dtype=bool)
     if empty.any():
         codes = np.where((codes >= 0) & empty[codes], -1, codes).astype(np.int32)
     return Column(codes, values)
+
+
+def _values(array: pa.Array) -> list:
+    """The values of an array; `bytes` where text is no UTF-8."""
+    try:
+        return array.to_pylist()
+    except UnicodeDecodeError:
+        return [_text_or_bytes(value) for value in array.cast(pa.large_binary()).to_pylist()]
+
+
+def _text_or_bytes(value: bytes | None) -> str | bytes | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _decode(column: Column, read: Callable[[object], int | None], dtype: type, missing: int) -> np.ndarray:

@@ -8,6 +8,8 @@ Three layouts are known by their column names, and may be mixed:
   and `movie_data.csv`, whose list columns are JSON text.
 
 Rows that cannot be right are left out and reported by kind with the first offenders; `--strict` makes them an error.
+The ratings are read and arranged in parts, some of them on the disk beside `--out`: the file may be larger than the
+memory.
 """
 
 from __future__ import annotations

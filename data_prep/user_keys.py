@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import platformdirs
 from data_prep.errors import UserError
 
 KEY_BYTES = 32
+KEYED_HASH = re.compile("[0-9a-f]{32}")
 
 
 def config_folder() -> Path:

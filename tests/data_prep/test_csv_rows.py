@@ -15,7 +15,9 @@ from data_prep.csv_rows import RawRows, read_columns, read_records
 
 WANTED = {"first": 0, "last": 2}
 FIELD = st.text(st.sampled_from('ab ,"é7'), max_size=4)
-LINES = st.lists(st.lists(FIELD, min_size=3, max_size=3) | st.lists(FIELD, min_size=1, max_size=4), max_size=12)
+LINES = st.lists(
+    st.lists(FIELD, min_size=3, max_size=3) | st.lists(FIELD, min_size=1, max_size=4), min_size=1, max_size=12
+)
 
 
 def as_values(rows: RawRows) -> list[tuple]:

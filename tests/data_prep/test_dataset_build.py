@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from data_prep import partition, split_writer
 from data_prep.build import is_dataset_folder
 from data_prep.dataset import (
     MISSING_DATE,
@@ -260,21 +262,29 @@ def test_an_existing_data_set_is_replaced_and_nothing_else_is(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "file", "precious"]
 
 
+# Builds in a process of its own that is killed when it makes a folder or renames something for the n-th time, for each
+# n of stdin. Answers with a line when it is dead.
 KILLED = """
 import os, signal, sys
-import polars as pl
-from pathlib import Path
-from data_prep import build
+import huggingface_hub, rich.progress  # once, not in every fork
+from data_prep import partition, tables
 
-write_split = build._write_split
-def die(folder, split, *arguments):
-    if split == "test":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return write_split(folder, split, *arguments)
-build._write_split = die
-films, ratings, out = sys.argv[1:]
-build.write_dataset(Path(out), pl.read_parquet(films), pl.read_parquet(ratings), source="x", splits={"train": .8,
-"test": .2})
+partition.ROWS_IN_MEMORY = 500
+place = sys.argv[1]
+for line in sys.stdin:
+    process = os.fork()
+    if process == 0:
+        left = int(line)
+        def hook(event, arguments):
+            global left
+            if event in ("os.mkdir", "os.rename") and str(arguments[0]).startswith(place):
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        tables.main(sys.argv[2:])
+        os._exit(0)
+    print(os.waitpid(process, 0)[1], flush=True)
 """
 
 
@@ -282,18 +292,62 @@ def test_a_killed_build_leaves_the_old_data_set(
     tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame
 ) -> None:
     out = tmp_path / "out" / "data"
-    write_dataset(out, tiny_films, tiny_ratings, source="made up", splits=SPLITS)
-    before = digest(out)
     tiny_films.write_parquet(tmp_path / "films.parquet")
     tiny_ratings.write_parquet(tmp_path / "ratings.parquet")
-    arguments = [str(tmp_path / "films.parquet"), str(tmp_path / "ratings.parquet"), str(out)]
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], env=os.environ, timeout=60, check=False)
-    assert done.returncode == -9
-    assert digest(out) == before
-    assert len(list(out.parent.iterdir())) == 2  # the unfinished folder is still there
+    arguments = ["--films", str(tmp_path / "films.parquet"), "--ratings", str(tmp_path / "ratings.parquet")]
+    arguments += ["--splits", "train=.8,test=.2", "--cold-films", "3", "--out", str(out)]
     write_dataset(out, tiny_films, tiny_ratings, source="made up", splits=SPLITS)
-    assert digest(out) == before
+    before = digest(out)
+    killed = 0
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(out.parent), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as builder:
+        assert builder.stdin is not None
+        assert builder.stdout is not None
+        for moment in itertools.count(1, 2):
+            builder.stdin.write(f"{moment}\n")
+            builder.stdin.flush()
+            if builder.stdout.readline() == "0\n":
+                break
+            killed += 1
+            # Between the last two renames, the next build will bring it back from where it was put aside.
+            assert digest(out if out.exists() else next(out.parent.glob(".data.replaced-*"))) == before
+            assert len(list(out.parent.iterdir())) <= 2  # the unfinished folder, of the last build alone
+        builder.stdin.close()
+    assert killed > 5
     assert list(out.parent.iterdir()) == [out]
+    assert digest(out) != before
+
+
+def test_the_number_of_buckets_makes_no_difference(
+    tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Small files and row groups, whose borders lie inside buckets and the other way round.
+    for name, size in (("ROWS_PER_GROUP", 90), ("RATINGS_PER_FILE", 270), ("USERS_PER_GROUP", 4)):
+        monkeypatch.setattr(split_writer, name, size)
+    monkeypatch.setattr(split_writer, "CASES_PER_GROUP", 3)
+    monkeypatch.setattr(split_writer, "GROUPS_PER_FILE", 2)
+    flags = tiny_ratings.with_columns(rewatch=pl.when(pl.col("rating") == 7).then(pl.lit(True)))
+    digests = []
+    for rows in (20_000_000, 1_000, 200, 1):
+        monkeypatch.setattr(partition, "ROWS_IN_MEMORY", rows)
+        write_dataset(
+            tmp_path / "data",
+            tiny_films,
+            flags,
+            source="made up",
+            splits=SPLITS,
+            cold_films=8,
+            rewatches=tiny_ratings.head(200),
+        )
+        digests.append(digest(tmp_path / "data"))
+        assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+    assert "ratings/train-00006-of-00007.parquet" in digests[0]
+    assert digests[1:] == digests[:1] * 3
 
 
 def test_a_build_that_fails_leaves_nothing(
@@ -302,9 +356,12 @@ def test_a_build_that_fails_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("data_prep.build._write_films", full)
-    with pytest.raises(UserError, match="No space left"):
-        write_dataset(tmp_path / "data", tiny_films, tiny_ratings, source="made up", splits=SPLITS)
+    monkeypatch.setattr(partition, "ROWS_IN_MEMORY", 100)
+    for step in ("partition.Partition._spill", "rows.Rows.save", "build._write_films"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"data_prep.{step}", full)
+            with pytest.raises(UserError, match=r"data: .*No space left"):
+                write_dataset(tmp_path / "data", tiny_films, tiny_ratings, source="made up", splits=SPLITS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -313,9 +370,12 @@ def test_broken_promises_are_value_errors(tmp_path: Path, tiny_films: pl.DataFra
         ratings = pl.DataFrame({"user_id": [user, "b"], "film_id": [film, "film-01"], "rating": [rating, 3]})
         write_dataset(tmp_path / "d", tiny_films, ratings, source="made up", splits={"train": 1.0})
 
-    for arguments in [(None, "film-00", 3), ("a", "film-99", 3), ("a", "film-00", 11)]:
-        with pytest.raises(ValueError, match=r"nulls|film-99|11"):
+    for arguments in [(None, "film-00", 3), ("a", "film-99", 3), ("a", "film-00", 11), ("b", "film-01", 9)]:
+        with pytest.raises(ValueError, match=r"nulls|film-99|11|first row 2 \(b, film-01\)"):
             build(*arguments)
+    named = pl.DataFrame({"user_id": ["ann"], "film_id": ["film-00"], "rating": [3]})
+    with pytest.raises(ValueError, match="no keyed hash"):
+        write_dataset(tmp_path / "d", tiny_films, named, source="made up", splits={"train": 1.0}, hashed=True)
     assert list(tmp_path.iterdir()) == []
 
 

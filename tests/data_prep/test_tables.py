@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_prep import csv_rows, partition, read_ratings
@@ -122,6 +124,15 @@ def test_parquet_rows_that_cannot_be_right(tmp_path: Path) -> None:
         "unknown film": (1, [(5, "nope")]),
         "duplicate user and film": (1, [(2, "1, alien")]),
     }
+
+
+def test_broken_text_in_parquet(tmp_path: Path) -> None:
+    names = pa.array([b"a\xff", b"bob"], pa.binary())
+    users = pa.StringArray.from_buffers(2, names.buffers()[1], names.buffers()[2])
+    pq.write_table(pa.table({"user_id": users, "film_id": ["heat"] * 2, "rating": [5, 6]}), tmp_path / "r.parquet")
+    rows, rejected = read(tmp_path / "r.parquet", ["bob"])
+    assert rows == [("bob", "heat", 6)]
+    assert rejected == {"broken UTF-8": (1, [(1, "a\ufffd")])}
 
 
 @pytest.mark.usefixtures("pieces")
