@@ -34,8 +34,8 @@ from data_prep.tmdb.records import Answer, Film, FoundById, Page
 sys.modules["tests"] = tests = ModuleType("tests")
 tests.__path__ = [str(Path(__file__).resolve().parents[1] / "tests")]
 
+from tests.data_prep.member.test_mutations_exports import PARSERS as HISTORY_PARSERS  # noqa: E402
 from tests.data_prep.pages.test_changed_pages import OWN_PAGES  # noqa: E402
-from tests.data_prep.test_mutations_exports import PARSERS as HISTORY_PARSERS  # noqa: E402
 from tests.data_prep.tmdb.test_mutations import KINDS as TMDB_ANSWERS  # noqa: E402
 from tests.mutations import mutate  # noqa: E402
 

@@ -21,8 +21,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_prep.build import is_dataset_folder, write_dataset
-from data_prep.card import DatasetCard
+from data_prep.building.build import is_dataset_folder, write_dataset
+from data_prep.building.card import DatasetCard
 from data_prep.errors import UserError
 from data_prep.folders import digest_files
 from data_prep.schema import (

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import polars as pl
 
-from data_prep.build import check_replaceable, write_dataset
-from data_prep.card import DatasetCard
+from data_prep.building.build import check_replaceable, write_dataset
+from data_prep.building.card import DatasetCard
+from data_prep.building.splits import parse_fold, parse_splits
 from data_prep.errors import CommandParser, UserError
-from data_prep.movielens import CITATION, clean_title, split_genres
-from data_prep.splits import parse_fold, parse_splits
+from data_prep.movielens.command import CITATION, clean_title, split_genres
 
 EXPECTED_USERS, EXPECTED_FILMS, EXPECTED_RATINGS = 671, 9_066, 100_004
 SAMPLE_SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}

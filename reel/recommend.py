@@ -22,7 +22,7 @@ from data_prep.answers import print_json, print_tables
 from data_prep.errors import CommandParser, UserError
 
 if TYPE_CHECKING:
-    from data_prep.history import Export
+    from data_prep.member.history import Export
     from reel.recommender import Recommendation
 
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     if not args.history.exists():
         raise UserError(f"{args.history}: no such file or folder; --history wants an account export")
 
-    from data_prep.export import report
+    from data_prep.member.export import report
     from reel.recommender import Recommender
 
     recommender = Recommender.from_pretrained(args.model)

@@ -107,7 +107,7 @@ def tiny_dataset(
 ) -> Path:
     """The folder of a data set of 48 training, 6 validation and 6 test users, made by the code of `reel data tables`.
     Read only."""
-    from data_prep.tables import main
+    from data_prep.tables.command import main
 
     folder = tmp_path_factory.mktemp("tiny")
     tiny_films.write_parquet(folder / "films.parquet")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from data_prep.building.rewatches import split_rewatches
 from data_prep.pages.records import DiaryEntry, FilmPage, GridFilm, Member, Page, Review
-from data_prep.rewatches import split_rewatches
 from data_prep.schema import RATING_COLUMNS, REVIEW_COLUMNS
 
 _PAIR = ["user_id", "film_id"]

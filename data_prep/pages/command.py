@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.answers import print_json
-from data_prep.build import check_replaceable, write_dataset
-from data_prep.card import DatasetCard
+from data_prep.building.build import check_replaceable, write_dataset
+from data_prep.building.card import DatasetCard
+from data_prep.building.splits import DEFAULT_SPLITS, check_splits, parse_splits, split_users
 from data_prep.errors import CommandParser, UserError, one_line
 from data_prep.pages.collect import Collection
 from data_prep.pages.errors import PageError
@@ -29,7 +30,6 @@ from data_prep.pages.read import MAX_PAGE_BYTES, parse_page
 from data_prep.pages.records import Page
 from data_prep.progress import tracked
 from data_prep.report import BuildReport
-from data_prep.splits import DEFAULT_SPLITS, check_splits, parse_splits, split_users
 
 _SUFFIXES = (".html", ".htm", ".html.gz")
 _SHOWN = 20  # pages left out that are named

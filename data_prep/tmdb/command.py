@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from data_prep.answers import print_json
-from data_prep.csv_rows import read_header, read_records
 from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_file
 from data_prep.progress import tracked
-from data_prep.table_files import find_columns, is_parquet
+from data_prep.tables.csv_rows import read_header, read_records
+from data_prep.tables.table_files import find_columns, is_parquet
 from data_prep.tmdb.cache import LONGEST_AGE, AnswerCache
 from data_prep.tmdb.client import API_URL, NotCached, TmdbClient, token_from_environment
 from data_prep.tmdb.fill import fill_dataset, incomplete_films, open_dataset

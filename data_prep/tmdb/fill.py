@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from data_prep.build import is_dataset_folder
-from data_prep.card import DatasetCard
+from data_prep.building.build import is_dataset_folder
+from data_prep.building.card import DatasetCard
 from data_prep.errors import UserError
 from data_prep.folders import digest_files, new_folder, remove_leftovers, write_shards
 from data_prep.schema import FILM_COLUMNS, FILMS_SCHEMA

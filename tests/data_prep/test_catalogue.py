@@ -119,8 +119,8 @@ def test_search(text: str, found: list[int]) -> None:
 
 
 def test_search_is_limited_and_quick(shared: Path) -> None:
-    from data_prep.read_films import read_films
     from data_prep.report import BuildReport
+    from data_prep.tables.read_films import read_films
 
     films = read_films(shared / "data" / "letterboxd" / "films.parquet", BuildReport())
     catalogue = made_of([(title, year, 0) for title, year in films.select("title", "year").iter_rows()])

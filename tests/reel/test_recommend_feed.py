@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from reel.cli import main
-from tests.data_prep.feed_cases import entry, feed
+from tests.data_prep.member.feed_cases import entry, feed
 
 
 def test_a_feed_and_its_json_recommend_the_same(

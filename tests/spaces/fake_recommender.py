@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data_prep.export import read_history
-from data_prep.history import Export
+from data_prep.member.export import read_history
+from data_prep.member.history import Export
 from data_prep.schema import normalise_films
 
 FIRST = ["The Lantern", "A Winter", "Saltwater", "The Quiet", "Night Bus", "Paper", "The Last", "Blue", "Seven", "Old"]

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.read_films import read_films
 from data_prep.report import BuildReport
 from data_prep.schema import FILM_COLUMNS
+from data_prep.tables.read_films import read_films
 from tests.data_prep.tmdb.fake_tmdb import TOKEN, FakeTmdb
 
 Run = Callable[..., None]

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_prep.build import write_dataset
+from data_prep.building.build import write_dataset
 from data_prep.dataset import load_films, load_histories, load_ratings
 from data_prep.errors import UserError
 from data_prep.schema import FILM_COLUMNS

@@ -1,0 +1,1 @@
+"""`reel data merge`: several data sets as one."""

@@ -1,0 +1,1 @@
+"""`reel data movielens`: the published MovieLens folders."""

@@ -1,0 +1,1 @@
+"""`reel publish`: to the Hugging Face Hub."""

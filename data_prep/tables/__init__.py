@@ -1,0 +1,1 @@
+"""`reel data tables`: tables of ratings and films, in Parquet or CSV."""

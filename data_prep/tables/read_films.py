@@ -1,0 +1,151 @@
+"""Reads a table of films, Parquet or CSV, under our column names or those of the Kaggle files."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from data_prep.report import BAD_LINE, BAD_YEAR, BROKEN_TEXT, DUPLICATE_FILM, NULL_FIELD, BuildReport
+from data_prep.schema import FILM_COLUMNS, FIRST_YEAR, last_year, normalise_films
+from data_prep.tables.csv_rows import read_header, read_records
+from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet
+
+_ALIASES = {"film_id": "movie_id", "title": "movie_title", "year": "year_released"}
+_REQUIRED = {name: (name, _ALIASES[name]) for name in ("film_id", "title")}
+_OPTIONAL = {
+    name: (name, _ALIASES[name]) if name in _ALIASES else (name,) for name in FILM_COLUMNS if name not in _REQUIRED
+}
+
+_LISTS = {name for name, dtype in FILM_COLUMNS.items() if dtype == pl.List}
+_WHOLE = {name for name, dtype in FILM_COLUMNS.items() if dtype.is_integer()}
+_DECIMAL = {name for name, dtype in FILM_COLUMNS.items() if dtype.is_float()}
+
+
+def read_films(path: Path, report: BuildReport) -> pl.DataFrame:
+    """The right rows of a table of films, in the file's order, with the columns of `FILM_COLUMNS`.
+
+    A row is left out, and counted in `report`, for a wrong number of fields (CSV), broken UTF-8, no film id, a film id
+    that an earlier right row has, or a year that is none. A value of another column that cannot be read becomes null,
+    with a note; so does a runtime of 0. List columns of CSV files are JSON (`["Music", "Animation"]`).
+
+    Raises:
+        UserError: when the file is missing, empty or unreadable, or lacks the id or the title.
+    """
+    records = _parquet_records(path) if is_parquet(path) else _csv_records(path, report)
+    seen: set[str] = set()
+    films: list[dict[str, object]] = []
+    unread: dict[str, int] = {}
+    for number, record in records:
+        broken = next((value for value in record.values() if isinstance(value, str) and not _is_text(value)), None)
+        film_id = _text(record.get("film_id"))
+        year = _read("year", record.get("year"))
+        if broken is not None:
+            report.reject(path.name, BROKEN_TEXT, 1, [(number, _printable(broken))])
+        elif film_id is None:
+            report.reject(path.name, NULL_FIELD, 1, [(number, "no film id")])
+        elif year is _UNREADABLE or (isinstance(year, int) and not FIRST_YEAR <= year <= last_year()):
+            report.reject(path.name, BAD_YEAR, 1, [(number, record["year"])])
+        elif film_id in seen:
+            report.reject(path.name, DUPLICATE_FILM, 1, [(number, film_id)])
+        else:
+            seen.add(film_id)
+            film = {name: _read(name, value) for name, value in record.items()}
+            for name, value in film.items():
+                if value is _UNREADABLE:
+                    unread[name] = unread.get(name, 0) + 1
+                    film[name] = None
+            films.append({**film, "film_id": film_id, "runtime": film.get("runtime") or None})
+    for name, count in unread.items():
+        report.note(f"{path.name}: {count:,} values of {name} could not be read and count as unknown")
+    untitled = sum(film.get("title") is None for film in films)
+    if untitled:
+        report.note(f'{path.name}: {untitled:,} films without a title are called "(untitled <film_id>)"')
+    return normalise_films(pl.DataFrame(films, schema=dict(FILM_COLUMNS), strict=False))
+
+
+def _csv_records(path: Path, report: BuildReport) -> Iterator[tuple[int, dict[str, object]]]:
+    header, delimiter = read_header(path)
+    found = find_columns(path, header, _REQUIRED, _OPTIONAL)
+    wanted = {name: header.index(column) for name, column in found.items()}
+    for number, fields in read_records(path, len(header), delimiter):
+        if isinstance(fields, str):
+            report.reject(path.name, BAD_LINE, 1, [(number, _printable(fields))])
+        else:
+            yield number, {name: fields[position] for name, position in wanted.items()}
+
+
+def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    file = open_parquet(path)
+    found = find_columns(path, file.schema_arrow.names, _REQUIRED, _OPTIONAL)
+    number = 0
+    with damage_told(path):
+        for batch in file.iter_batches(batch_size=10_000, columns=list(found.values())):
+            table = {name: batch.column(column).to_pylist() for name, column in found.items()}
+            for values in zip(*table.values(), strict=True):
+                number += 1
+                yield number, dict(zip(table, values, strict=True))
+
+
+class _Unreadable:
+    """A value that is there and cannot be read."""
+
+
+_UNREADABLE = _Unreadable()
+
+
+def _read(name: str, value: object) -> object:
+    """`value` as the column `name` has it, None for nothing, `_UNREADABLE` for what cannot be read."""
+    if value is None or value == "" or value != value:
+        return None
+    try:
+        if name in _LISTS:
+            return _list(value)
+        if name in _WHOLE:
+            number = float(value)  # type: ignore[arg-type]
+            return int(number) if number.is_integer() else _UNREADABLE
+        if name in _DECIMAL:
+            return float(value)  # type: ignore[arg-type]
+        if name == "release_date":
+            return _date(value)
+    except (TypeError, ValueError, OverflowError):
+        return _UNREADABLE
+    return _text(value)
+
+
+def _list(value: object) -> list[str] | _Unreadable | None:
+    if isinstance(value, str):
+        value = json.loads(value) if value.strip() else None
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        return _UNREADABLE
+    return [str(item) for item in value if item is not None and item == item]
+
+
+def _date(value: object) -> datetime.date:
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    return datetime.date.fromisoformat(str(value).strip()[:10])
+
+
+def _text(value: object) -> str | None:
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate stands for a byte that is no UTF-8
+        return False
+    return True
+
+
+def _printable(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
