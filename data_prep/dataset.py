@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from data_prep.building.build import is_dataset_folder, write_dataset
 from data_prep.building.card import DatasetCard
 from data_prep.errors import UserError
-from data_prep.folders import digest_files
+from data_prep.folders import digest_files, remove_leftovers
 from data_prep.schema import (
     COLD_CASES_SCHEMA,
     FILM_COLUMNS,
@@ -259,6 +259,8 @@ def _load(data: str, config: str, split: str) -> datasets.Dataset:
 def _place(data: str) -> str:
     """What `datasets` is to be asked for: a folder's path, or an id on the Hub."""
     folder = Path(data).expanduser()
+    if not folder.exists():
+        remove_leftovers(folder)  # a build killed between its last two renames has left the old one beside
     if folder.exists():
         if not is_dataset_folder(folder):
             raise UserError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import polars as pl
 import pyarrow as pa
 
@@ -120,13 +118,6 @@ COLD_CASES_SCHEMA = pa.schema(
 )
 
 MISSING_DATE = -(2**31)  # stands for "no date" where dates are int32 days since 1970-01-01
-FIRST_YEAR = 1870  # no film is older
-
-
-def last_year() -> int:
-    """The latest year a film may be announced for."""
-    return datetime.date.today().year + 20
-
 
 def normalise_films(films: pl.DataFrame) -> pl.DataFrame:
     """`films` with exactly the columns and types of `FILM_COLUMNS`: absent columns are null, `film_group` defaults to

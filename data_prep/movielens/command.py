@@ -23,9 +23,10 @@ from data_prep.building.splits import DEFAULT_SPLITS, check_splits, parse_fold, 
 from data_prep.errors import CommandParser, UserError
 from data_prep.movielens.ratings import NOT_A_NUMBER, RatingsFile, read_ratings
 from data_prep.report import BAD_LINE, BROKEN_TEXT, DUPLICATE_FILM, BuildReport
-from data_prep.schema import FILM_COLUMNS, FIRST_YEAR, last_year, normalise_films
+from data_prep.schema import FILM_COLUMNS, normalise_films
 from data_prep.tables.csv_rows import read_header, read_records
 from data_prep.tables.table_files import find_columns
+from data_prep.years import is_film_year
 
 CITATION = (
     "MovieLens ratings (GroupLens; F. M. Harper and J. A. Konstan, 2015, The MovieLens Datasets: History and Context)"
@@ -175,7 +176,7 @@ def title_year(title: str) -> int | None:
     """
     found = _TRAILING_YEAR.search(title)
     year = int(found["year"]) if found else 0
-    return year if FIRST_YEAR <= year <= last_year() else None
+    return year if is_film_year(year) else None
 
 
 def split_genres(genres: str) -> list[str] | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from bs4 import Tag
 
 from data_prep.pages.errors import MarkupChanged, UnknownPage
-from data_prep.schema import FIRST_YEAR, last_year
+from data_prep.years import is_film_year
 
 _MAX_ENTRIES = 3_000  # the longest filmographies have about 1,000, pages of other kinds up to 100
 _FILM_PATH = re.compile(r"/film/([^/?#\s]{1,300})")
@@ -110,7 +110,7 @@ def a_year(text: str) -> int | None:
     """The year that `text` is; None when it is none, or none that a film can have."""
     if not re.fullmatch(r"[0-9]{4}", text):
         return None
-    return int(text) if FIRST_YEAR <= int(text) <= last_year() else None
+    return int(text) if is_film_year(int(text)) else None
 
 
 def rating(entry: Tag, what: str) -> int | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import polars as pl
 
 from data_prep.report import BAD_LINE, BAD_YEAR, BROKEN_TEXT, DUPLICATE_FILM, NULL_FIELD, BuildReport
-from data_prep.schema import FILM_COLUMNS, FIRST_YEAR, last_year, normalise_films
+from data_prep.schema import FILM_COLUMNS, normalise_films
 from data_prep.tables.csv_rows import read_header, read_records
 from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet
+from data_prep.years import is_film_year
 
 _ALIASES = {"film_id": "movie_id", "title": "movie_title", "year": "year_released"}
 _REQUIRED = {name: (name, _ALIASES[name]) for name in ("film_id", "title")}
@@ -47,7 +48,7 @@ def read_films(path: Path, report: BuildReport) -> pl.DataFrame:
             report.reject(path.name, BROKEN_TEXT, 1, [(number, _printable(broken))])
         elif film_id is None:
             report.reject(path.name, NULL_FIELD, 1, [(number, "no film id")])
-        elif year is _UNREADABLE or (isinstance(year, int) and not FIRST_YEAR <= year <= last_year()):
+        elif year is _UNREADABLE or (isinstance(year, int) and not is_film_year(year)):
             report.reject(path.name, BAD_YEAR, 1, [(number, record["year"])])
         elif film_id in seen:
             report.reject(path.name, DUPLICATE_FILM, 1, [(number, film_id)])

@@ -22,7 +22,8 @@ from pydantic import (
     WrapValidator,
 )
 
-from data_prep.schema import FILM_COLUMNS, FIRST_YEAR, last_year, normalise_films
+from data_prep.schema import FILM_COLUMNS, normalise_films
+from data_prep.years import is_film_year
 
 IMDB_ID = r"tt[0-9]{1,19}"
 IMAGE_URL = "https://image.tmdb.org/t/p/w500"
@@ -53,7 +54,7 @@ def _date(value: Any) -> datetime.date | None:
         date = datetime.date.fromisoformat(value)
     except (TypeError, ValueError):
         return None
-    return date if FIRST_YEAR <= date.year <= last_year() else None
+    return date if is_film_year(date.year) else None
 
 
 _T = TypeVar("_T")

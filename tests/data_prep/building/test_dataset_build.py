@@ -324,6 +324,16 @@ def test_a_killed_build_leaves_the_old_data_set(
     assert digest(out) != before
 
 
+def test_a_reader_brings_back_what_a_killed_build_put_aside(
+    tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame
+) -> None:
+    out = tmp_path / "data"
+    write_dataset(out, tiny_films, tiny_ratings, source="made up", splits=SPLITS)
+    out.rename(tmp_path / ".data.replaced-999999999")  # killed between the last two renames
+    assert len(load_films(str(out))) == len(tiny_films)
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_the_number_of_buckets_makes_no_difference(
     tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
