@@ -119,6 +119,7 @@ COLD_CASES_SCHEMA = pa.schema(
 
 MISSING_DATE = -(2**31)  # stands for "no date" where dates are int32 days since 1970-01-01
 
+
 def normalise_films(films: pl.DataFrame) -> pl.DataFrame:
     """`films` with exactly the columns and types of `FILM_COLUMNS`: absent columns are null, `film_group` defaults to
     the film itself, and a film without a title is called "(untitled <film_id>)"."""

@@ -163,13 +163,15 @@ class _SparseTargetCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, head, target_ids, shares, chunk_size):  # type: ignore[override]
-        total = torch.zeros((), device=hidden.device)
+        precise = torch.promote_types(hidden.dtype, torch.float)  # whatever autocast makes of the products
+        shares = shares.to(precise)
+        total = torch.zeros((), device=hidden.device, dtype=precise)
         ctx.hidden_gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         ctx.head_gradient = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
         for start in range(0, len(hidden), chunk_size):
             chunk = slice(start, start + chunk_size)
             raw = F.linear(hidden[chunk], head)
-            logits = raw.float()
+            logits = raw.to(precise)
             normaliser = logits.logsumexp(-1)
             total += normaliser.sum() - (shares[chunk] * logits.gather(1, target_ids[chunk])).sum()
             if not any(ctx.needs_input_grad):

@@ -19,15 +19,21 @@ from transformers import AutoModel, PreTrainedModel
 
 from data_prep.catalogue import Catalogue
 from data_prep.errors import UserError
-from data_prep.export import read_history
-from data_prep.history import Export
+from data_prep.member.export import read_history
+from data_prep.member.history import Export
 from reel.cases import EncodedCases
 from training.metrics import RATING_VALUES as RATINGS
 from training.metrics import REWARD_RATING
 from training.quiet import quiet_transformers
 
 # Where each model type's classes are registered.
-MODEL_MODULES = {"film_token_gpt2": "modeling.film_token_gpt2", "rating_baseline": "modeling.baselines"}
+MODEL_MODULES = {
+    "film_token_gpt2": "modeling.film_token_gpt2",
+    "rating_baseline": "modeling.baselines",
+    "text_gpt2": "modeling.text_gpt2",
+}
+# Films that a model ranks where a whole catalogue would take it minutes: those with the highest mean ratings.
+SHORTLISTS = {"text_gpt2": 200}
 # How much of a batch is scored at once: history tokens, and candidates over all its histories.
 TOKENS_AT_ONCE = 32_768
 CANDIDATES_AT_ONCE = 32_768
@@ -204,6 +210,8 @@ class Recommender:
         if not include_seen:
             watched = self._groups[np.concatenate([history_films, self._film_rows(seen)])]
             candidates = candidates[~np.isin(self._groups[candidates], watched)]
+        if self.model.config.model_type in SHORTLISTS:
+            candidates = self._best_on_average(candidates, max(top, SHORTLISTS[self.model.config.model_type]))
         if not len(candidates):
             return []
         probabilities = self._predict(history_films, history_ratings, candidates)
@@ -294,6 +302,14 @@ class Recommender:
             known = films["year"].fill_null(-1).to_numpy()
             chosen &= (known >= (first if first is not None else 0)) & (known <= (last if last is not None else 9999))
         return np.flatnonzero(chosen)
+
+    def _best_on_average(self, candidates: np.ndarray, size: int) -> np.ndarray:
+        """The `size` candidates with the highest mean rating among training users, as the baseline film-mean has it:
+        the overall mean where a film has no ratings."""
+        films = self.catalogue.films
+        counts, means = films["rating_count"].to_numpy(), films["rating_mean"].fill_null(0.0).to_numpy()
+        means = np.where(counts > 0, means, counts @ means / max(1, counts.sum()))
+        return candidates[np.argsort(-means[candidates], kind="stable")[:size]]
 
     def _reasons(
         self, history_films: np.ndarray, history_ratings: np.ndarray, films: np.ndarray, top: int

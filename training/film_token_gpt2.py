@@ -10,10 +10,10 @@ Train a film-token GPT-2 on rating histories.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +24,7 @@ from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.histories import HistoryDataset, collate
 from training.output_folder import check_output_folder, claim_output_folder, rating_histogram, save_model
-from training.quiet import quiet_transformers
+from training.run import run
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 
@@ -118,25 +118,12 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         ),
         data_collator=collate,
     )
-    started = time.monotonic()
-    with quiet_transformers():
-        result = trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_state()  # the learning curve
-    if trainer.is_world_process_zero():
-        interrupted = trainer.clock.interrupted
-        save_model(trainer.accelerator.unwrap_model(trainer.model), catalogue, folder, keep_checkpoints=interrupted)
-        print(
-            f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in {folder}"
-            + ("; interrupted, --resume goes on from here" if interrupted else ""),
-            file=sys.stderr,
-        )
-    scores = trainer.evaluate()
-    if trainer.is_world_process_zero():
-        print(
-            f"validation users, every rating after those before it: RMSE {scores['eval_rmse']:.3f} (1..10), "
-            f"reward accuracy {scores['eval_reward_accuracy']:.3f}, NLL {scores['eval_nll']:.3f}"
-        )
-    return scores
+
+    def save(weights: dict[str, Any] | None) -> None:
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        save_model(model, catalogue, folder, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
+
+    return run(trainer, checkpoint, save)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from data_prep.dataset import Histories
 from modeling.losses import IGNORED
+
+if TYPE_CHECKING:
+    from data_prep.dataset import Histories
 
 SHORT_SHARE = 0.1  # of the pieces are short
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -72,10 +74,32 @@ def rating_histogram(histories: Histories, num_films: int) -> np.ndarray:
     return np.bincount(cells, minlength=num_films * 10).reshape(num_films, 10).astype(np.float32)
 
 
-def save_model(model: PreTrainedModel, catalogue: Catalogue, folder: Path, *, keep_checkpoints: bool = False) -> None:
+class Saveable(Protocol):
+    """What writes itself into a folder: models, adapters, tokenizers."""
+
+    def save_pretrained(self, save_directory: Any) -> Any: ...
+
+
+def save_model(
+    model: PreTrainedModel,
+    catalogue: Catalogue,
+    folder: Path,
+    *,
+    state_dict: dict[str, Any] | None = None,
+    beside: Mapping[str, Saveable] | None = None,
+    keep_checkpoints: bool = False,
+) -> None:
     """
     Put a folder with the model and its catalogue in the place of `folder`, all at once: a run that is killed leaves
     the old one or the new one. The learning curve is kept, checkpoints where `keep_checkpoints` says so.
+
+    Args:
+        model (`PreTrainedModel`): the model.
+        catalogue (`Catalogue`): its films.
+        folder (`Path`): where to.
+        state_dict (`dict`, *optional*): the weights, where the model's own are shared out over processes.
+        beside (`dict`, *optional*): what else belongs to the model, by the path in the folder that it is saved to.
+        keep_checkpoints (`bool`): whether checkpoints in `folder` stay.
 
     Raises:
         UserError: when the disk is full or the place cannot be written.
@@ -84,7 +108,9 @@ def save_model(model: PreTrainedModel, catalogue: Catalogue, folder: Path, *, ke
     model.config.catalogue_digest = catalogue.digest
     with new_folder(folder) as building:
         with quiet_transformers():
-            model.save_pretrained(building)
+            model.save_pretrained(building, state_dict=state_dict)
+            for place, part in (beside or {}).items():
+                part.save_pretrained(building / place)
         catalogue.save(building)
         if (folder / LEARNING_CURVE).is_file():
             shutil.copy2(folder / LEARNING_CURVE, building)

@@ -12,6 +12,7 @@ RECIPES = {
     "accelerate_config.yaml": {"num_processes": 1, "use_cpu": True, "mixed_precision": "no"},
     "training/recipes/two_cpu_processes.yaml": {"num_processes": 2, "use_cpu": True, "mixed_precision": "no"},
     "training/recipes/one_gpu.yaml": {"num_processes": 1, "use_cpu": False, "mixed_precision": "bf16"},
+    "training/recipes/eight_gpus_sharded.yaml": {"num_processes": 8, "use_cpu": False, "mixed_precision": "bf16"},
     "training/recipes/eight_gpus.yaml": {"num_processes": 8, "use_cpu": False, "mixed_precision": "bf16"},
 }
 

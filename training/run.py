@@ -1,0 +1,48 @@
+"""A training run from its first step to its score, the same for every model that learns by gradients."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from training.quiet import quiet_transformers
+from training.trainer import RatingTrainer
+
+
+def run(
+    trainer: RatingTrainer, checkpoint: str | None, save: Callable[[dict[str, Any] | None], None]
+) -> dict[str, float]:
+    """
+    Train, save the model and the learning curve, score it on the validation users, and say how it went.
+
+    Args:
+        trainer (`RatingTrainer`): with its model and data.
+        checkpoint (`str`, *optional*): the checkpoint to go on from.
+        save: writes the model into the output folder; called on the first process alone, with the model's weights
+            where FSDP has shared them out over the processes, otherwise with None.
+
+    Returns:
+        The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
+    """
+    started = time.monotonic()
+    with quiet_transformers():
+        result = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_state()  # the learning curve
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_fsdp_enabled else None
+    if trainer.is_world_process_zero():
+        save(weights)
+        print(
+            f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in "
+            f"{trainer.args.output_dir}"
+            + ("; interrupted, --resume goes on from here" if trainer.clock.interrupted else ""),
+            file=sys.stderr,
+        )
+    scores = trainer.evaluate()
+    if trainer.is_world_process_zero():
+        print(
+            f"validation users, every rating after those before it: RMSE {scores['eval_rmse']:.3f} (1..10), "
+            f"reward accuracy {scores['eval_reward_accuracy']:.3f}, NLL {scores['eval_nll']:.3f}"
+        )
+    return scores
