@@ -1,0 +1,53 @@
+"""Every `reel` command that the documentation names exists, and so do its options."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from reel.cli import VERBS, run
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")),
+)
+_BLOCK = re.compile(r"^```bash\n(.*?)^```", re.M | re.S)
+_INLINE = re.compile(r"`(reel [^`]+)`")
+
+
+def commands(document: str) -> list[str]:
+    """The commands of a document's shell blocks and of its running text, each on one line."""
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    lines = "\n".join(_BLOCK.findall(text)).replace("\\\n", " ").splitlines()
+    inline = (" ".join(found.split()) for found in _INLINE.findall(_BLOCK.sub("", text)))
+    return [line.split(" #")[0].strip() for line in (*lines, *inline) if line.startswith("reel ")]
+
+
+@cache
+def help_of(verb: str) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        run([*verb.split(), "--help"])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_exist(document: str) -> None:
+    for command in commands(document):
+        words = command.split()[1:]
+        if words[0].startswith("-") or words[0] == "VERB":  # reel --help, reel VERB --help
+            continue
+        verb = next((name for name in (" ".join(words[:2]), words[0]) if name in VERBS), None)
+        families = {name.split()[0] for name in VERBS if " " in name}
+        if verb is None and words[0] in families and len(words) == 1:
+            continue
+        assert verb is not None, f"{document}: {command}"
+        for option in re.findall(r"(?<!\S)--[a-z][\w-]*", command):
+            assert option in help_of(verb), f"{document}: {command}: no {option}"
