@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +49,17 @@ def new_file(out: Path) -> Iterator[Path]:
         raise _unwritable(out, error) from error
     finally:
         building.unlink(missing_ok=True)
+
+
+def keep_sources(out: Path, sources: Iterable[Path]) -> None:
+    """Make sure that writing `out` replaces none of the files that are read.
+
+    Raises:
+        UserError: when `out` is one of `sources`, under this or another name.
+    """
+    for source in sources:
+        if out.exists() and source.exists() and out.samefile(source):
+            raise UserError(f"{out}: this file is read, so it is not written; name another")
 
 
 @contextmanager

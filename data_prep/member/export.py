@@ -17,8 +17,9 @@ import polars as pl
 
 from data_prep.answers import print_json
 from data_prep.errors import CommandParser, UserError, one_line
+from data_prep.folders import keep_sources
 from data_prep.matching import FilmKey, Match, TitleMatcher
-from data_prep.member.archive import REMEDY, Budget, read_files, read_limited
+from data_prep.member.archive import KNOWN_FILES, REMEDY, Budget, read_files, read_limited
 from data_prep.member.export_csv import BrokenFile, Row, Table, parse_table
 from data_prep.member.feed import is_xml, parse_feed
 from data_prep.member.history import Export, Rejected, Unmatched, match_history, parse_history
@@ -194,6 +195,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--out", default="-", help="the JSON file to write; - (the default) is standard output")
     options = parser.parse_args(arguments)
+    if options.out != "-":
+        keep_sources(Path(options.out), [options.file, *(options.file / name for name in KNOWN_FILES)])
 
     from data_prep.dataset import load_films
 

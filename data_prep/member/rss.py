@@ -21,6 +21,7 @@ import httpx
 
 from data_prep.answers import print_json
 from data_prep.errors import CommandParser, UserError, one_line
+from data_prep.folders import keep_sources
 from data_prep.member.export import report, report_rows
 from data_prep.member.feed import MAX_FEED_BYTES, REMEDY, parse_feed
 from data_prep.member.history import match_history, write_json
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", help="match to the films of this data set: a folder, or its id on the Hub")
     parser.add_argument("--out", default="-", help="the JSON file to write; - (the default) is standard output")
     options = parser.parse_args(arguments)
+    if options.out != "-":
+        keep_sources(Path(options.out), [Path(options.feed)])
 
     feed = parse_feed(options.feed, read_feed(options.feed))
     if options.data is None:

@@ -63,10 +63,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = CommandParser(prog="reel data movielens", description="An unpacked MovieLens set as a data set.")
     parser.add_argument("folder", type=Path, help="such as ml-latest-small, ml-25m, ml-1m or ml-100k")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; an older one is replaced")
-    parser.add_argument(
+    users = parser.add_mutually_exclusive_group()
+    users.add_argument(
         "--splits", type=parse_splits, default=DEFAULT_SPLITS, help="train=.9,validation=.05,test=.05 (the default)"
     )
-    parser.add_argument("--fold", type=parse_fold, help="I/K: fold I of K users is the test set (instead of --splits)")
+    users.add_argument("--fold", type=parse_fold, help="I/K: fold I of K users is the test set (instead of --splits)")
     parser.add_argument(
         "--cold-films", type=int, default=0, metavar="N", help="films to keep back as new (default: 0)"
     )

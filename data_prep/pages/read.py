@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, Tag, UnusualUsageWarning
 
 from data_prep.pages.diary import read_diary
 from data_prep.pages.errors import PageError, UnknownPage
@@ -66,7 +67,9 @@ def _parse(html: bytes | str) -> BeautifulSoup:
     text = _decode(html)
     if text.count("<") > _MAX_TAGS:
         raise UnknownPage(f"more than {_MAX_TAGS:,} tags, so it is no page of the site")
-    soup = BeautifulSoup(text, "lxml")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusualUsageWarning)  # whatever is no page is told by the lines below
+        soup = BeautifulSoup(text, "lxml")
     if soup.body is None:
         raise UnknownPage("no HTML page")
     depth = {id(soup): 0}

@@ -32,8 +32,8 @@ from data_prep.features import FilmFeatures, films_digest
 from data_prep.publish.card_figures import count_distributions, draw_figures
 from data_prep.publish.hub import check_repo_id, push_files
 from data_prep.schema import normalise_films
+from data_prep.user_keys import KEYED_HASH
 
-_HASHED_USER = r"^[0-9a-f]{32}$"
 _FEATURE_FILES = ("films.parquet", "features.json")
 
 
@@ -152,7 +152,7 @@ def _has_users(config: str) -> bool:
 
 def _named_users(path: Path) -> int:
     """Rows whose user_id is no keyed hash."""
-    hashed = pl.col("user_id").cast(pl.String).str.contains(_HASHED_USER).fill_null(False)
+    hashed = pl.col("user_id").cast(pl.String).str.contains(f"^{KEYED_HASH.pattern}$").fill_null(False)
     return pl.scan_parquet(path).select(hashed.not_().sum()).collect(engine="streaming").item()
 
 

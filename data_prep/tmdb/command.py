@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from data_prep.answers import print_json
 from data_prep.errors import CommandParser, UserError
-from data_prep.folders import new_file
+from data_prep.folders import keep_sources, new_file
 from data_prep.progress import tracked
 from data_prep.tables.csv_rows import read_header, read_records
 from data_prep.tables.table_files import find_columns, is_parquet
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> None:
         elif options.fill:
             print_report(fill_dataset(options.fill, client), options.fill, options.format)
         elif options.out:
+            keep_sources(options.out, [options.titles] if options.titles else [])
             with new_file(options.out) as building:  # a place that cannot be written is known before anything is asked
                 films = fetch_films(client, _wanted(options), options.discover)
                 write_films(films, building, options.out.suffix)

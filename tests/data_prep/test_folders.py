@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.folders import new_file, new_folder
+from data_prep.folders import keep_sources, new_file, new_folder
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -84,3 +84,13 @@ def test_a_folder_replaces_only_a_folder(tmp_path: Path, kind: str) -> None:
         pytest.fail("the work was begun")
     assert os.listdir(tmp_path) == ["out"]
     assert not out.is_dir()
+
+
+def test_what_is_read_is_not_written(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("precious")
+    (tmp_path / "link").symlink_to("source")
+    for out in (source, tmp_path / "link", tmp_path / "." / "source"):
+        with pytest.raises(UserError, match="this file is read"):
+            keep_sources(out, [tmp_path / "absent", source])
+    keep_sources(tmp_path / "new", [source])

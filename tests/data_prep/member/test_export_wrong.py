@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from data_prep.errors import UserError
 from data_prep.member import archive
-from data_prep.member.export import read_export, read_history
+from data_prep.member.export import main, read_export, read_history
 from tests.data_prep.member.export_cases import DIARY, FILMS, HEAT, RATINGS, WATCHED, adds_up, rows, zipped
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -129,6 +129,15 @@ def test_wrong_places(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="neither a file nor a folder"):
         read_history(tmp_path / "pipe", FILMS)
+
+
+def test_the_export_is_not_overwritten(tmp_path: Path) -> None:
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_bytes((RATINGS + HEAT).encode())
+    for source in (ratings, tmp_path):
+        with pytest.raises(UserError, match="this file is read"):
+            main([str(source), "--data", "unread", "--out", str(ratings)])
+    assert ratings.read_bytes() == (RATINGS + HEAT).encode()
 
 
 def test_an_honest_bomb_is_refused_unread(tmp_path: Path) -> None:

@@ -236,6 +236,7 @@ def test_strict_and_wrong_options(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--cold-films", "-1"], "--cold-films -1"),
         (["--splits", "train=2"], "--splits"),
         (["--fold", "5/4"], "--fold"),
+        (["--fold", "1/2", *ALL_TRAIN], "not allowed with"),
     ):
         assert exit_status(movielens.main, [*command, *options]) == 2
         assert message in capsys.readouterr().err.splitlines()[-1]

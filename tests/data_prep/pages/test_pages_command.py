@@ -229,3 +229,11 @@ def test_mistakes(arguments: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         main(arguments)
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("content", ['<?xml version="1.0"?><rss><channel/></rss>', "saved.html"])
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_page_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "page.html").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=r"page\.html: "):
+        main([str(tmp_path / "page.html"), "--format", "json"])

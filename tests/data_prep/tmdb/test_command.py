@@ -158,3 +158,12 @@ def test_the_token_is_shown_nowhere(
     assert caplog.text  # of httpx: the address
     assert not any(TOKEN in text for text in (printed.out, printed.err, caplog.text, str(tmdb.requests)))
     assert not any(TOKEN.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_the_titles_are_not_overwritten(run: Run, tmdb: FakeTmdb, tmp_path: Path) -> None:
+    titles = tmp_path / "films.csv"
+    titles.write_text("title,year\nTwin,2010\n")
+    with pytest.raises(UserError, match="this file is read"):
+        run("--titles", titles, "--out", titles)
+    assert titles.read_text() == "title,year\nTwin,2010\n"
+    assert tmdb.requests == []
