@@ -18,7 +18,7 @@ ROWS_PER_GROUP = 1_000_000
 RATINGS_PER_FILE = 4_000_000
 USERS_PER_GROUP = 2_000
 CASES_PER_GROUP = 20_000
-GROUPS_PER_FILE = 50  # of users and of cases
+GROUPS_PER_FILE = 10  # of users and of cases; who streams a file fetches most of it, so files are small
 
 
 class SplitWriter:
