@@ -17,7 +17,7 @@ import polars as pl
 
 from data_prep.building.build import check_replaceable, write_dataset
 from data_prep.building.card import DatasetCard
-from data_prep.building.splits import parse_fold, parse_splits
+from data_prep.building.options import add_build_options
 from data_prep.errors import CommandParser, UserError
 from data_prep.movielens.command import CITATION, clean_title, split_genres
 
@@ -30,14 +30,7 @@ _SOURCE = f"{CITATION} as shipped in `dslabs::movielens` by the PyPI package `rd
 def main(arguments: Sequence[str]) -> None:
     """The command `reel data sample`."""
     parser = CommandParser(prog="reel data sample", description="The built-in real sample as a data set.")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set; an older one is replaced")
-    users = parser.add_mutually_exclusive_group()
-    users.add_argument("--splits", type=parse_splits, default=SAMPLE_SPLITS, help="train=.8,validation=.1,test=.1")
-    users.add_argument("--fold", type=parse_fold, help="I/K: fold I of K users is the test set (instead of --splits)")
-    parser.add_argument(
-        "--cold-films", type=int, default=0, metavar="N", help="films to keep back as new (default: 0)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the splits and the cold films (default: 0)")
+    add_build_options(parser, splits=SAMPLE_SPLITS, splits_help="train=.8,validation=.1,test=.1", fold=True)
     options = parser.parse_args(arguments)
     card = build_sample(
         options.out, splits=options.splits, fold=options.fold, cold_films=options.cold_films, seed=options.seed

@@ -105,7 +105,7 @@ def write_dataset(
         if cold_films:
             cold = choose_cold_films(films["film_group"].to_list(), arranged.film_counts, cold_films, seed)
         counts = _write_ratings(folder, arranged, assignment, film_ids, cold)
-        _write_films(folder, films)
+        write_films(folder, films)
         for side_table, rows in ((REWATCHES, rewatches), (REVIEWS, reviews)):
             if rows is not None:
                 known = pl.DataFrame({"user_id": users.names, "hash": users.hashes.astype(str), "split": assignment})
@@ -164,7 +164,8 @@ def _partition(batches: Iterable[Batch], folder: Path, key: bytes | None) -> tup
     return users, partition
 
 
-def _write_films(folder: Path, films: pl.DataFrame) -> None:
+def write_films(folder: Path, films: pl.DataFrame) -> None:
+    """Write the config `films` into a data set folder; `films` as `normalise_films` gives them."""
     table = films.to_arrow().cast(FILMS_SCHEMA)
     write_shards(folder / "films", "train", FILMS_SCHEMA, len(films), lambda first, last: table[first:last], 50_000, 1)
 

@@ -24,8 +24,9 @@ import polars as pl
 
 from data_prep.building.build import check_replaceable, write_dataset
 from data_prep.building.card import DatasetCard
+from data_prep.building.options import add_build_options
 from data_prep.building.rewatches import split_rewatches
-from data_prep.building.splits import SPLITS, parse_splits
+from data_prep.building.splits import SPLITS
 from data_prep.dataset import broken_told, list_splits, load_films, load_ratings, load_reviews, load_rewatches
 from data_prep.errors import CommandParser, UserError
 from data_prep.merge.film_identity import join_films
@@ -47,14 +48,12 @@ def main(arguments: Sequence[str]) -> None:
     """The command `reel data merge`."""
     parser = CommandParser(prog="reel data merge", description="Several data sets as one.")
     parser.add_argument("sources", nargs="+", metavar="DATA", help="data set folders, or ids of data sets on the Hub")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set; an older one is replaced")
-    parser.add_argument(
-        "--splits", type=parse_splits, help="train=.9,validation=.05,test=.05 (default: the splits of the sources)"
+    add_build_options(
+        parser,
+        splits=None,
+        splits_help="train=.9,validation=.05,test=.05 (default: the splits of the sources)",
+        seed_help="seed of new splits and of the cold films",
     )
-    parser.add_argument(
-        "--cold-films", type=int, default=0, metavar="N", help="films to keep back as new (default: 0)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of new splits and of the cold films (default: 0)")
     options = parser.parse_args(arguments)
     card = merge_datasets(
         options.sources, options.out, splits=options.splits, cold_films=options.cold_films, seed=options.seed

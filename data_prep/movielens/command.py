@@ -19,7 +19,8 @@ import polars as pl
 
 from data_prep.building.build import check_replaceable, write_dataset
 from data_prep.building.card import DatasetCard
-from data_prep.building.splits import DEFAULT_SPLITS, check_splits, parse_fold, parse_splits
+from data_prep.building.options import add_build_options
+from data_prep.building.splits import DEFAULT_SPLITS, check_splits
 from data_prep.errors import CommandParser, UserError
 from data_prep.movielens.ratings import NOT_A_NUMBER, RatingsFile, read_ratings
 from data_prep.report import BAD_LINE, BROKEN_TEXT, DUPLICATE_FILM, BuildReport
@@ -62,16 +63,9 @@ def main(arguments: Sequence[str]) -> None:
     """The command `reel data movielens`."""
     parser = CommandParser(prog="reel data movielens", description="An unpacked MovieLens set as a data set.")
     parser.add_argument("folder", type=Path, help="such as ml-latest-small, ml-25m, ml-1m or ml-100k")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set; an older one is replaced")
-    users = parser.add_mutually_exclusive_group()
-    users.add_argument(
-        "--splits", type=parse_splits, default=DEFAULT_SPLITS, help="train=.9,validation=.05,test=.05 (the default)"
+    add_build_options(
+        parser, splits=DEFAULT_SPLITS, splits_help="train=.9,validation=.05,test=.05 (the default)", fold=True
     )
-    users.add_argument("--fold", type=parse_fold, help="I/K: fold I of K users is the test set (instead of --splits)")
-    parser.add_argument(
-        "--cold-films", type=int, default=0, metavar="N", help="films to keep back as new (default: 0)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the splits and the cold films (default: 0)")
     parser.add_argument("--strict", action="store_true", help="make any row that cannot be right an error")
     options = parser.parse_args(arguments)
     card = build_from_movielens(

@@ -22,7 +22,8 @@ from typing import Any
 from data_prep.answers import print_json
 from data_prep.building.build import check_replaceable, write_dataset
 from data_prep.building.card import DatasetCard
-from data_prep.building.splits import DEFAULT_SPLITS, check_splits, parse_splits, split_users
+from data_prep.building.options import add_build_options
+from data_prep.building.splits import DEFAULT_SPLITS, check_splits, split_users
 from data_prep.errors import CommandParser, UserError, one_line
 from data_prep.pages.collect import Collection
 from data_prep.pages.errors import PageError
@@ -43,16 +44,12 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("pages", type=Path, nargs="+", help="files, and folders with .html, .htm or .html.gz files")
     parser.add_argument("--format", choices=["json"], help="print what one page holds, as JSON")
-    parser.add_argument("--out", type=Path, help="folder of the data set; an older one is replaced")
-    parser.add_argument(
-        "--splits",
-        type=parse_splits,
-        help="train=.9,validation=.05,test=.05 (the default, or everybody in train where users are too few)",
+    add_build_options(
+        parser,
+        splits=None,
+        splits_help="train=.9,validation=.05,test=.05 (the default, or everybody in train where users are too few)",
+        out_required=False,
     )
-    parser.add_argument(
-        "--cold-films", type=int, default=0, metavar="N", help="films to keep back as new (default: 0)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the splits and the cold films (default: 0)")
     parser.add_argument("--strict", action="store_true", help="make any page that cannot be read an error")
     options = parser.parse_args(arguments)
     if (options.out is None) == (options.format is None):

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from data_prep.building.build import check_replaceable, write_dataset
 from data_prep.building.card import DatasetCard
-from data_prep.building.splits import DEFAULT_SPLITS, check_splits, parse_splits
+from data_prep.building.options import add_build_options
+from data_prep.building.splits import DEFAULT_SPLITS, check_splits
 from data_prep.errors import CommandParser, UserError
 from data_prep.report import BuildReport
 from data_prep.tables.read_films import read_films
@@ -34,14 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         "--ratings", type=Path, required=True, help="Parquet or CSV: user_id, film_id, rating (1 to 10), ..."
     )
     parser.add_argument("--films", type=Path, required=True, help="Parquet or CSV: film_id, title, year, ...")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set; an older one is replaced")
-    parser.add_argument(
-        "--splits", type=parse_splits, default=DEFAULT_SPLITS, help="train=.9,validation=.05,test=.05 (the default)"
-    )
-    parser.add_argument(
-        "--cold-films", type=int, default=0, metavar="N", help="films to keep back as new (default: 0)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the splits and the cold films (default: 0)")
+    add_build_options(parser, splits=DEFAULT_SPLITS, splits_help="train=.9,validation=.05,test=.05 (the default)")
     parser.add_argument("--strict", action="store_true", help="make any row that cannot be right an error")
     options = parser.parse_args(arguments)
     card = build_from_tables(

@@ -12,18 +12,17 @@ from typing import Any
 
 import polars as pl
 
-from data_prep.building.build import is_dataset_folder
+from data_prep.building.build import is_dataset_folder, write_films
 from data_prep.building.card import DatasetCard
 from data_prep.errors import UserError
-from data_prep.folders import digest_files, new_folder, remove_leftovers, write_shards
-from data_prep.schema import FILM_COLUMNS, FILMS_SCHEMA
+from data_prep.folders import digest_files, new_folder, remove_leftovers
+from data_prep.schema import FILM_COLUMNS
 from data_prep.tmdb import ATTRIBUTION
 from data_prep.tmdb.client import TmdbClient
 from data_prep.tmdb.lookup import WAYS, Wanted, find_films
 from data_prep.tmdb.records import Film
 
 FILLABLE = [name for name in FILM_COLUMNS if name not in ("film_id", "title", "film_group")]
-FILMS_PER_FILE = 50_000
 _NOTE = f"films: fields that the source left empty are from TMDB. {ATTRIBUTION}"
 
 
@@ -130,10 +129,9 @@ def rewrite_films(folder: Path, card: DatasetCard, films: pl.DataFrame) -> None:
 
     if _NOTE not in card.notes:
         card.notes.append(_NOTE)
-    table = films.to_arrow().cast(FILMS_SCHEMA)
     with new_folder(folder) as building:
         shutil.copytree(folder, building, symlinks=True, ignore=at_the_top, copy_function=_link, dirs_exist_ok=True)
-        write_shards(building / "films", "train", FILMS_SCHEMA, len(table), lambda a, b: table[a:b], FILMS_PER_FILE, 1)
+        write_films(building, films)
         card.digests["films"] = digest_files(building / "films")
         (building / "README.md").write_text(card.render(), encoding="utf-8")
 

@@ -368,7 +368,7 @@ def test_a_build_that_fails_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(partition, "ROWS_IN_MEMORY", 100)
-    for step in ("partition.Partition._spill", "rows.Rows.save", "build._write_films"):
+    for step in ("partition.Partition._spill", "rows.Rows.save", "build.write_films"):
         with monkeypatch.context() as patch:
             patch.setattr(f"data_prep.building.{step}", full)
             with pytest.raises(UserError, match=r"data: .*No space left"):

@@ -187,7 +187,7 @@ def test_a_failure_while_writing_leaves_the_old_data_set(
 
     before = contents(dataset)
     with monkeypatch.context() as patch:
-        patch.setattr(fill, "write_shards", fail)
+        patch.setattr(fill, "write_films", fail)
         with pytest.raises(UserError, match="No space left"):
             run("--fill", dataset)
     assert contents(dataset) == before
