@@ -128,24 +128,6 @@ def prepare(data: str, sizes: list[str], steps: int, folder: Path) -> None:
             file.write(json.dumps({"films": blocks, "ratings": row_ratings.tolist()}) + "\n")
 
 
-class FixedWindows:
-    """A `TrajectoryDataset` whose rows are given."""
-
-    seed = 0
-
-    def __init__(self, film_ids: np.ndarray, ratings: np.ndarray, film_lengths: np.ndarray):
-        self.film_ids, self.ratings, self.film_lengths = film_ids, ratings, film_lengths
-
-    def __len__(self) -> int:
-        return len(self.film_ids)
-
-    def __getitem__(self, window) -> tuple[np.ndarray, np.ndarray]:
-        return self.film_ids[window.row], self.ratings[window.row]
-
-    def length(self, window) -> int:
-        return int(self.film_lengths[self.film_ids[window.row]].sum())
-
-
 def run_yardstick(script: Path, folder: Path, size: str, steps: int) -> dict[str, float]:
     layers, width, heads, *_ = SIZES[size]
     command = [sys.executable, str(script), "--trajectories", str(folder / "trajectories.jsonl")]
@@ -168,9 +150,10 @@ def train(size: str, objective: str, trajectories: str, steps: int) -> dict:
     import torch
     from transformers import TrainerCallback
 
+    from data_prep.dataset import Histories
     from modeling.text_gpt2 import FilmTokens, GPT2ForRating, GPT2ForRatingConfig
     from training.text_trainer import TextRatingTrainer, TextRatingTrainingArguments
-    from training.trajectories import TrajectoryCollator
+    from training.trajectories import TrajectoryCollator, TrajectoryDataset, rows_by_user
 
     layers, width, heads, batch, accumulation = SIZES[size]
     per_step = batch * accumulation
@@ -178,6 +161,15 @@ def train(size: str, objective: str, trajectories: str, steps: int) -> dict:
     inputs = np.load(trajectories)
     film_ids, ratings = inputs["film_ids"][:count], inputs["ratings"][:count]
     films = FilmTokens(torch.from_numpy(inputs["tokens"]), torch.from_numpy(inputs["offsets"]))
+    # Dated histories of one window each: what is drawn of them is known.
+    histories = Histories(
+        user_ids=[str(user) for user in range(count)],
+        offsets=np.arange(count + 1) * WINDOW,
+        film_indices=film_ids.ravel().astype(np.int32),
+        ratings=ratings.ravel(),
+        dates=None,
+        ordered=np.ones(count, dtype=bool),
+    )
     config = GPT2ForRatingConfig(
         hidden_size=width,
         num_hidden_layers=layers,
@@ -208,7 +200,7 @@ def train(size: str, objective: str, trajectories: str, steps: int) -> dict:
                 max_steps=steps + 1,
                 save_strategy="no",
             ),
-            train_dataset=FixedWindows(film_ids, ratings, films.offsets.diff().numpy()),
+            train_dataset=TrajectoryDataset(histories, rows_by_user(histories), WINDOW, films.offsets.diff().numpy()),
             data_collator=TrajectoryCollator(films, config, token_labels=objective == "unweighted"),
             callbacks=[stopwatch],
         )

@@ -1,15 +1,15 @@
-"""Rating histories as training examples: which piece of which history comes when, and how pieces become a batch."""
+"""Rating histories as training examples: pieces of histories, and how they become a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
 
 from modeling.losses import IGNORED
+from training.sampler import SizedExamples
 
 if TYPE_CHECKING:
     from data_prep.dataset import Histories
@@ -25,10 +25,9 @@ class Piece(NamedTuple):
     length: int
 
 
-class HistoryDataset(Dataset):
+class HistoryDataset(SizedExamples):
     """
-    Pieces of rating histories. A `Piece` is looked up, not a row number, so that what an example holds depends on
-    `(seed, epoch, row)` alone: not on the process that loads it, nor on what was loaded before.
+    Pieces of rating histories. What a `Piece` holds depends on `(seed, epoch, row)` alone.
 
     An undated history is a set, so its piece is a random draw in random order; of a dated one it is a random run of
     consecutive ratings.
@@ -65,6 +64,10 @@ class HistoryDataset(Dataset):
         long = longest * share**0.25  # four fifths of the longest on average
         return np.ceil(np.where(draw.random(len(longest)) < SHORT_SHARE, short, long)).astype(np.int64)
 
+    def examples(self, epoch: int, start: int, rows: np.ndarray) -> tuple[Sequence[Piece], np.ndarray]:
+        lengths = self.lengths(epoch)[rows]
+        return [Piece(epoch, *row) for row in zip(rows.tolist(), lengths.tolist(), strict=True)], lengths
+
     def __getitem__(self, piece: Piece) -> dict[str, Any]:
         films, ratings = self.histories.history(piece.row)
         draw = np.random.default_rng((self.seed, piece.epoch, piece.row))
@@ -74,47 +77,6 @@ class HistoryDataset(Dataset):
         else:
             chosen = draw.permutation(len(films))[: piece.length]
         return {"film_ids": films[chosen], "ratings": ratings[chosen], "leave_one_out": self.leave_one_out}
-
-
-class HistorySampler(Sampler[Piece]):
-    """
-    Every history once an epoch, pieces of about the same length together, so that little of a batch is padding.
-
-    Args:
-        dataset (`HistoryDataset`): whose pieces to order.
-        group_size (`int`): pieces of one optimiser step over all processes and accumulation steps. Groups are shuffled
-            whole, so how a step is shared out over processes and parts does not change what it holds.
-        groups_sorted (`int`): how many groups are sorted by length together.
-    """
-
-    def __init__(self, dataset: HistoryDataset, group_size: int, groups_sorted: int = 50):
-        self.dataset = dataset
-        self.group_size = group_size
-        self.groups_sorted = groups_sorted
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __iter__(self) -> Iterator[Piece]:
-        draw = np.random.default_rng((self.dataset.seed, self.epoch, len(self.dataset)))
-        lengths = self.dataset.lengths(self.epoch)
-        order = draw.permutation(len(lengths))
-        window = self.group_size * self.groups_sorted
-        order = np.concatenate(
-            [
-                part[np.argsort(lengths[part], kind="stable")]
-                for part in np.split(order, range(window, len(order), window))
-            ]
-        )
-        groups = np.split(order, range(self.group_size, len(order), self.group_size))
-        last = groups.pop()  # may be smaller than the others, and so stays at the end
-        for group in [groups[i] for i in draw.permutation(len(groups))] + [last]:
-            for row in group.tolist():
-                yield Piece(self.epoch, row, int(lengths[row]))
 
 
 def collate(pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 ADAPTER = "adapter"  # the folder of the LoRA adapter beside the merged model
+SHORT_WINDOWS_FROM_SCRATCH = 8_000
 VALIDATION_USERS = 500  # with ten ratings each, their reward accuracy has a standard error of .007
 GPT2_SHAPE: dict[str, Any] = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
 
@@ -59,6 +60,9 @@ class TextGPT2Arguments:
             paper has it.
         users (`str`): `"uniform"`, every user once an epoch, or `"ratings"`, in proportion to their ratings, as the
             paper has it.
+        short_windows (`int`, *optional*): the first so many windows are cut into pieces, of one film at first and of
+            more and more, so that a model from scratch learns to read a film before it reads ten;
+            `SHORT_WINDOWS_FROM_SCRATCH` of them by default, and none for a model with pretrained weights.
         lora_rank (`int`): rank of LoRA adapters that are trained in the place of all weights; 0 trains all weights.
     """
 
@@ -77,13 +81,18 @@ class TextGPT2Arguments:
         default="uniform",
         metadata={"help": "users uniformly, or in proportion to their ratings", "choices": ["uniform", "ratings"]},
     )
+    short_windows: int | None = field(
+        default=None,
+        metadata={"help": f"windows until they are whole ({SHORT_WINDOWS_FROM_SCRATCH:,} from scratch, else 0)"},
+    )
     lora_rank: int = field(default=0, metadata={"help": "rank of LoRA adapters; 0 trains all weights"})
 
     def __post_init__(self):
         if self.users not in ("uniform", "ratings"):
             raise ValueError(f'users is "uniform" or "ratings", got {self.users!r}')
-        if self.lora_rank < 0:
-            raise ValueError(f"lora_rank must be at least 0, got {self.lora_rank}")
+        for name in ("lora_rank", "short_windows"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         # Refuses what does not fit together before anything is loaded.
         config = GPT2ForRatingConfig(**self.settings(), **(self.shape or {}))
         if not FEWEST_FILM_TOKENS <= self.max_film_tokens <= config.n_positions:
@@ -101,15 +110,25 @@ class TextGPT2Arguments:
         return dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), self.dropout)
 
 
-def initial_model(
-    model_args: TextGPT2Arguments, tokenizer: PreTrainedTokenizerBase, films: FilmTokens
-) -> tuple[GPT2ForRating, str]:
+def find_weights(model_args: TextGPT2Arguments) -> Path | None:
     """
-    The model before training, and where its weights are from, in words.
+    The folder of the weights to start from; None for a model that starts from scratch.
 
     Raises:
         UserError: when the weights that were asked for cannot be had.
     """
+    if model_args.shape is not None:
+        return None
+    folder = find_files(model_args.pretrained, WEIGHTS)
+    if folder is None and model_args.pretrained != GPT2_REPOSITORY:
+        raise UserError(f"{model_args.pretrained}: no GPT-2 there ({', '.join(WEIGHTS)}), nor on the Hub")
+    return folder
+
+
+def initial_model(
+    model_args: TextGPT2Arguments, weights: Path | None, tokenizer: PreTrainedTokenizerBase, films: FilmTokens
+) -> tuple[GPT2ForRating, str]:
+    """The model before training, with `weights` as `find_weights` gives them, and where they are from, in words."""
     settings = {
         **model_args.settings(),
         "rating_token_ids": [ids[0] for ids in tokenizer([f" {rating}" for rating in range(11)])["input_ids"]],
@@ -117,17 +136,12 @@ def initial_model(
         "num_films": len(films.offsets) - 1,
         "num_film_tokens": len(films.tokens),
     }
-    folder = None
-    if model_args.shape is None:
-        folder = find_files(model_args.pretrained, WEIGHTS)
-        if folder is None and model_args.pretrained != GPT2_REPOSITORY:
-            raise UserError(f"{model_args.pretrained}: no GPT-2 there ({', '.join(WEIGHTS)}), nor on the Hub")
-    if folder is None:
+    if weights is None:
         model = GPT2ForRating(GPT2ForRatingConfig(**(model_args.shape or GPT2_SHAPE), **settings))
         why = "as was asked for" if model_args.shape else f"as {GPT2_REPOSITORY} cannot be had here"
         origin = f"from a config, {why}"
     else:
-        model = load_gpt2(folder, settings)
+        model = load_gpt2(weights, settings)
         origin = f"from {model_args.pretrained}"
     if len(tokenizer) > model.config.vocab_size:
         raise UserError(f"{model_args.pretrained}: {model.config.vocab_size} tokens, its tokenizer has more")
@@ -211,7 +225,8 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
             claim_output_folder(folder)
 
     torch.manual_seed(args.seed)
-    model, origin = initial_model(model_args, tokenizer, films)
+    weights = find_weights(model_args)
+    model, origin = initial_model(model_args, weights, tokenizer, films)
     if checkpoint is not None:
         check_same_run(model, model_args.lora_rank, checkpoint)
     trained = with_adapters(model, model_args.lora_rank, model_args.pretrained) if model_args.lora_rank else model
@@ -226,18 +241,23 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     window = args.max_history_length
     film_lengths = films.offsets.diff().numpy()
     rows = rows_by_user(histories) if model_args.users == "uniform" else rows_by_rating(histories, window)
+    short_windows = model_args.short_windows
+    if short_windows is None:
+        short_windows = SHORT_WINDOWS_FROM_SCRATCH if weights is None else 0
     scored = np.random.default_rng(args.seed).permutation(len(validation))[:VALIDATION_USERS]
     trainer = TextRatingTrainer(
         model=trained,
         args=args,
-        train_dataset=TrajectoryDataset(histories, rows, window, film_lengths, seed=args.seed),
+        train_dataset=TrajectoryDataset(
+            histories, rows, window, film_lengths, short_windows=short_windows, seed=args.seed
+        ),
         eval_dataset=TrajectoryDataset(validation, scored, window, film_lengths, seed=args.seed),
         data_collator=TrajectoryCollator(films, model.config, token_labels=args.rating_weight < 1),
     )
     if trainer.is_fsdp_enabled and model_args.lora_rank:
         raise UserError("--lora-rank: adapters are small enough for data parallel training; use eight_gpus.yaml")
 
-    def save(weights: dict[str, Any] | None) -> None:
+    def save(state: dict[str, Any] | None) -> None:
         whole = trainer.accelerator.unwrap_model(trainer.model)
         beside: dict[str, Any] = {".": tokenizer}
         if model_args.lora_rank:
@@ -247,7 +267,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
             whole,
             catalogue,
             folder,
-            state_dict=weights,
+            state_dict=state,
             beside=beside,
             keep_checkpoints=trainer.clock.interrupted,
         )

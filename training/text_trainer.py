@@ -10,7 +10,6 @@ from torch import nn
 
 from modeling.losses import IGNORED, NextTokenCrossEntropy
 from training.trainer import RatingTrainer, RatingTrainingArguments
-from training.trajectories import TrajectorySampler
 
 OBJECTIVES = {"weighted": 1.0, "unweighted": 0.0}
 
@@ -85,13 +84,6 @@ class TextRatingTrainer(RatingTrainer):
     def __init__(self, *, args: TextRatingTrainingArguments, **kwargs):
         super().__init__(args=args, **kwargs)
         self.token_loss = NextTokenCrossEntropy(self.model.config.rating_token_ids, args.targets).to(args.device)
-
-    def _get_train_sampler(self, train_dataset=None):
-        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return TrajectorySampler(self.train_dataset, group_size=step)  # type: ignore[arg-type]
-
-    def _get_eval_sampler(self, eval_dataset):
-        return TrajectorySampler(eval_dataset, group_size=self.args.eval_batch_size)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | None:
         """The ratings and the predicted tokens of a step, over all processes: `(2,)`."""

@@ -14,7 +14,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 
 from modeling.losses import IGNORED, NUM_RATINGS, TARGETS, RatingCrossEntropy
 from training import metrics
-from training.histories import HistoryDataset, HistorySampler
+from training.sampler import LikeSizeSampler, SizedExamples
 from training.schedule import Clock, ProgressBar, warmup_and_cosine
 
 
@@ -155,15 +155,15 @@ class RatingTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None):
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        if not isinstance(dataset, HistoryDataset):
+        if not isinstance(dataset, SizedExamples):
             return super()._get_train_sampler(train_dataset)
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return HistorySampler(dataset, group_size=step)
+        return LikeSizeSampler(dataset, group_size=step)
 
     def _get_eval_sampler(self, eval_dataset):
-        if not isinstance(eval_dataset, HistoryDataset):
+        if not isinstance(eval_dataset, SizedExamples):
             return super()._get_eval_sampler(eval_dataset)
-        return HistorySampler(eval_dataset, group_size=self.args.eval_batch_size)
+        return LikeSizeSampler(eval_dataset, group_size=self.args.eval_batch_size)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
         """Warm-up and then a cosine to zero by the clock with `max_minutes`; otherwise what Trainer makes."""

@@ -3,27 +3,34 @@ paper)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset, Sampler
 
 from modeling.losses import IGNORED
 from modeling.text_gpt2 import FilmTokens, GPT2ForRatingConfig
+from training.sampler import SizedExamples
 
 if TYPE_CHECKING:
     from data_prep.dataset import Histories
 
 
 class Window(NamedTuple):
-    """The window that row `row` of a [`TrajectoryDataset`] shows in an epoch."""
+    """The window that row `row` of a [`TrajectoryDataset`] shows in an epoch, in pieces of `piece` films."""
 
     epoch: int
     row: int
+    piece: int
+
+
+# Film indices and ratings of a piece of a window, `(films,)` each.
+Piece = tuple[np.ndarray, np.ndarray]
 
 
 def rows_by_user(histories: Histories) -> np.ndarray:
@@ -36,12 +43,16 @@ def rows_by_rating(histories: Histories, window: int) -> np.ndarray:
     return np.repeat(np.arange(len(histories)), np.maximum(1, histories.lengths() // window))
 
 
-class TrajectoryDataset(Dataset):
+class TrajectoryDataset(SizedExamples):
     """
     Windows of rating histories, drawn anew in every epoch. What a row shows depends on `(seed, epoch, row)` alone.
 
     A dated history's window is a run of consecutive films; an undated one is a set, of which a window is a random draw
     in random order.
+
+    The first `short_windows` windows are cut into pieces that do not see one another: at first single films, then two,
+    four, eight together. A model that starts from scratch finds what a film's text says of its ratings within minutes
+    where it reads that text alone; among ten films it hardly begins to, as its attention is spread over all of them.
 
     Args:
         histories (`Histories`): the rating histories.
@@ -49,23 +60,52 @@ class TrajectoryDataset(Dataset):
         window (`int`): films in a window; all of a shorter history.
         film_lengths (`np.ndarray` of shape `(films,)`): tokens of each film's text, by which windows of like length
             are found.
+        short_windows (`int`): windows until they are whole; 0 never cuts them.
         seed (`int`): the seed of every draw.
     """
 
     def __init__(
-        self, histories: Histories, rows: np.ndarray, window: int, film_lengths: np.ndarray, *, seed: int = 0
+        self,
+        histories: Histories,
+        rows: np.ndarray,
+        window: int,
+        film_lengths: np.ndarray,
+        *,
+        short_windows: int = 0,
+        seed: int = 0,
     ):
         self.histories = histories
         self.rows = rows
         self.window = window
         self.film_lengths = film_lengths
+        self.short_windows = short_windows
         self.seed = seed
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Film indices and ratings, `(films,)` each."""
+    def examples(self, epoch: int, start: int, rows: np.ndarray) -> tuple[Sequence[Window], np.ndarray]:
+        piece = self._piece(epoch * len(self) + start)
+        windows = [Window(epoch, row, piece) for row in rows.tolist()]
+        return windows, np.array([self.film_lengths[self._films(window)[0]].sum() for window in windows])
+
+    def _piece(self, seen: int) -> int:
+        """Films in a piece after so many windows: one, then twice as many whenever an equal share of `short_windows`
+        has come, in the end all of a window."""
+        if seen >= self.short_windows:
+            return self.window
+        doublings = math.ceil(math.log2(self.window))
+        return 2 ** (doublings * seen // self.short_windows)
+
+    def __getitem__(self, window: Window) -> list[Piece]:
+        films, ratings = self._films(window)
+        return [
+            (films[start : start + window.piece], ratings[start : start + window.piece])
+            for start in range(0, len(films), window.piece)
+        ]
+
+    def _films(self, window: Window) -> Piece:
+        """Film indices and ratings of a whole window, `(films,)` each."""
         user = self.rows[window.row]
         films, ratings = self.histories.history(user)
         draw = np.random.default_rng((self.seed, window.epoch, window.row))
@@ -76,53 +116,12 @@ class TrajectoryDataset(Dataset):
             chosen = draw.permutation(len(films))[: self.window]
         return films[chosen], ratings[chosen]
 
-    def length(self, window: Window) -> int:
-        """Tokens of the films' texts in a window."""
-        return int(self.film_lengths[self[window][0]].sum())
-
-
-class TrajectorySampler(Sampler[Window]):
-    """
-    Every row once an epoch, windows of about the same number of tokens together, so that little of a batch is padding.
-
-    Args:
-        dataset (`TrajectoryDataset`): whose windows to order.
-        group_size (`int`): windows of one optimiser step over all processes and accumulation steps. Groups are
-            shuffled whole, so how a step is shared out over processes and parts does not change what it holds.
-        groups_sorted (`int`): how many groups are sorted by length together.
-    """
-
-    def __init__(self, dataset: TrajectoryDataset, group_size: int, groups_sorted: int = 25):
-        self.dataset = dataset
-        self.group_size = group_size
-        self.groups_sorted = groups_sorted
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __iter__(self) -> Iterator[Window]:
-        draw = np.random.default_rng((self.dataset.seed, self.epoch, len(self.dataset)))
-        order = draw.permutation(len(self.dataset)).tolist()
-        sorted_together = self.group_size * self.groups_sorted
-        for start in range(0, len(order), sorted_together):
-            windows = [Window(self.epoch, row) for row in order[start : start + sorted_together]]
-            windows.sort(key=self.dataset.length)
-            groups = [windows[i : i + self.group_size] for i in range(0, len(windows), self.group_size)]
-            whole = [group for group in groups if len(group) == self.group_size]
-            for number in draw.permutation(len(whole)).tolist():
-                yield from whole[number]
-            if len(whole) < len(groups):  # the epoch's last windows
-                yield from groups[-1]
-
 
 @dataclass
 class TrajectoryCollator:
     """
-    Windows as a batch of tokens, padded on the right and cut at the end of the model's context.
+    Windows as a batch of tokens, a row for each of their pieces, padded on the right and cut at the end of the model's
+    context.
 
     Args:
         films (`FilmTokens`): the films' texts.
@@ -134,7 +133,7 @@ class TrajectoryCollator:
     ```python
     >>> films = FilmTokens(torch.tensor([5, 6, 7], dtype=torch.int32), torch.tensor([0, 1, 3]))
     >>> config = GPT2ForRatingConfig(rating_token_ids=list(range(20, 31)), rating_ending_ids=[40])
-    >>> windows = [(np.array([0, 1]), np.array([9, 2])), (np.array([1]), np.array([4]))]
+    >>> windows = [[(np.array([0, 1]), np.array([9, 2]))], [(np.array([1]), np.array([4]))]]
     >>> batch = TrajectoryCollator(films, config)(windows)
     >>> batch["input_ids"].tolist()
     [[5, 29, 40, 6, 7, 22, 40], [6, 7, 24, 40, 0, 0, 0]]
@@ -148,11 +147,11 @@ class TrajectoryCollator:
     config: GPT2ForRatingConfig
     token_labels: bool = False
 
-    def __call__(self, windows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
+    def __call__(self, windows: list[list[Piece]]) -> dict[str, torch.Tensor]:
         context = self.config.n_positions
         input_ids, positions, labels = [], [], []
-        for window in windows:
-            films, ratings = (torch.from_numpy(part).long() for part in window)
+        for piece in chain.from_iterable(windows):
+            films, ratings = (torch.from_numpy(part).long() for part in piece)
             trajectory = self.films.join(films, ratings, self.config)
             kept = trajectory.rating_positions + 1 < context  # the rating itself is in the context
             input_ids.append(trajectory.input_ids[:context])

@@ -9,7 +9,8 @@ import pytest
 
 import training.histories
 from data_prep.dataset import Histories
-from training.histories import HistoryDataset, HistorySampler, Piece
+from training.histories import HistoryDataset, Piece
+from training.sampler import LikeSizeSampler
 
 
 def histories(lengths: list[int], ordered: bool = False) -> Histories:
@@ -73,7 +74,7 @@ def test_pieces_are_cut_at_random_lengths():
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_epoch_has_every_history_once(epoch):
-    sampler = HistorySampler(HistoryDataset(histories([3, 30] * 50), max_length=16, leave_one_out=True), group_size=8)
+    sampler = LikeSizeSampler(HistoryDataset(histories([3, 30] * 50), max_length=16, leave_one_out=True), group_size=8)
     sampler.set_epoch(epoch)
     pieces = list(sampler)
     assert sorted(piece.row for piece in pieces) == list(range(100))
@@ -82,12 +83,12 @@ def test_an_epoch_has_every_history_once(epoch):
 
 def test_groups_do_not_depend_on_how_they_are_shared_out():
     dataset = HistoryDataset(histories([3, 30, 9] * 40), max_length=16, leave_one_out=True)
-    assert list(HistorySampler(dataset, group_size=8)) == list(HistorySampler(dataset, group_size=8))
+    assert list(LikeSizeSampler(dataset, group_size=8)) == list(LikeSizeSampler(dataset, group_size=8))
 
 
 def test_groups_hold_pieces_of_about_the_same_length():
     dataset = HistoryDataset(histories(list(range(1, 201))), max_length=200, leave_one_out=True, cut=False)
-    pieces = list(HistorySampler(dataset, group_size=8))
+    pieces = list(LikeSizeSampler(dataset, group_size=8))
     groups = [[piece.length for piece in pieces[i : i + 8]] for i in range(0, 200, 8)]
     assert sum(max(group) * len(group) for group in groups) < 1.1 * sum(map(sum, groups))
 

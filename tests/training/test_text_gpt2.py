@@ -191,6 +191,7 @@ def test_a_run_that_was_cut_off_goes_on_with_the_same_losses(tiny_dataset, tmp_p
         (["--max-film-tokens", "3"], "max_film_tokens must be 20 to 1024, got 3"),
         (["--users", "nobody"], "nobody"),
         (["--lora-rank", "-1"], "lora_rank must be at least 0, got -1"),
+        (["--short-windows", "-1"], "short_windows must be at least 0, got -1"),
         (["--dropout", "1"], "resid_pdrop is a probability below 1, got 1"),
         (["--hidden-size", "30"], "got 30, 12 and 12"),
         (["--pretrained", "no/such-gpt2"], "no/such-gpt2: no GPT-2 there"),

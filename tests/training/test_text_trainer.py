@@ -84,7 +84,7 @@ def test_the_first_loss_is_what_the_formula_gives(tmp_path, objective):
     model, args = toy_text_model(), trainer.args
     rows, data = [], toy_dataset()
     for row in range(24):
-        films, ratings = (torch.from_numpy(part).long() for part in data[Window(0, row)])
+        films, ratings = (torch.from_numpy(part).long() for part in data[Window(0, row, 5)][0])
         rows.append((toy_films().join(films, ratings, model.config), ratings))
     rating_loss = RatingCrossEntropy(args.targets, num_ratings=11)
     rating_tokens = torch.tensor(model.config.rating_token_ids)
@@ -168,7 +168,7 @@ def test_lora_trains_its_adapters_alone_and_merges_them(tmp_path):
     trainer = toy_trainer(tmp_path, with_adapters(toy_text_model(), 2, "a-gpt2"), learning_rate=1e-2)
     trainer.train()
     adapted = trainer.model.eval()
-    batch = TrajectoryCollator(toy_films(), adapted.config)([toy_dataset()[Window(0, 0)]])
+    batch = TrajectoryCollator(toy_films(), adapted.config)([toy_dataset()[Window(0, 0, 5)]])
     inputs = batch["input_ids"], batch["rating_positions"]
     expected = adapted(*inputs).rating_logits
     assert not torch.allclose(toy_text_model()(*inputs).rating_logits, expected, atol=1e-3)

@@ -13,10 +13,10 @@ from data_prep.dataset import Histories
 from modeling.losses import IGNORED
 from tests.modeling.toy_text import RATING_TOKENS, toy_films, toy_text_model
 from training import trajectories
+from training.sampler import LikeSizeSampler
 from training.trajectories import (
     TrajectoryCollator,
     TrajectoryDataset,
-    TrajectorySampler,
     Window,
     rows_by_rating,
     rows_by_user,
@@ -38,23 +38,27 @@ def histories() -> Histories:
     )
 
 
-def dataset(histories: Histories, rows: np.ndarray | None = None, seed: int = 0) -> TrajectoryDataset:
-    rows = rows_by_user(histories) if rows is None else rows
-    return TrajectoryDataset(histories, rows, 5, toy_films().offsets.diff().numpy(), seed=seed)
+def dataset(histories: Histories, short_windows: int = 0, seed: int = 0) -> TrajectoryDataset:
+    lengths = toy_films().offsets.diff().numpy()
+    return TrajectoryDataset(histories, rows_by_user(histories), 5, lengths, short_windows=short_windows, seed=seed)
+
+
+def whole(epoch: int, row: int) -> Window:
+    return Window(epoch, row, piece=5)
 
 
 def test_dated_windows_are_runs_and_undated_ones_draws(histories):
     data = dataset(histories)
-    short, _ = data[Window(0, 0)]
+    ((short, _),) = data[whole(0, 0)]
     assert short.tolist() == [0, 1, 2, 3]
     starts, draws = set(), set()
     for epoch in range(60):
-        films, ratings = data[Window(epoch, 1)]
+        ((films, ratings),) = data[whole(epoch, 1)]
         assert (np.diff(films) == 1).all()
         assert len(films) == 5
         assert (ratings == films % 10 + 1).all()
         starts.add(int(films[0]))
-        draws.add(tuple(data[Window(epoch, 2)][0].tolist()))
+        draws.add(tuple(data[whole(epoch, 2)][0][0].tolist()))
     assert {0, 13} <= starts
     assert len(draws) == 60
     assert all(len(set(films)) == 5 for films in draws)
@@ -62,12 +66,12 @@ def test_dated_windows_are_runs_and_undated_ones_draws(histories):
 
 def test_a_window_depends_on_seed_epoch_and_row_alone(histories):
     one, other = dataset(histories), dataset(histories)
-    other[Window(3, 1)]
+    other[whole(3, 1)]
     for epoch in range(4):
         for row in range(3):
-            assert one[Window(epoch, row)][0].tolist() == other[Window(epoch, row)][0].tolist()
+            assert one[whole(epoch, row)][0][0].tolist() == other[whole(epoch, row)][0][0].tolist()
     seeded = dataset(histories, seed=1)
-    assert any(one[Window(e, 2)][0].tolist() != seeded[Window(e, 2)][0].tolist() for e in range(3))
+    assert any(one[whole(e, 2)][0][0].tolist() != seeded[whole(e, 2)][0][0].tolist() for e in range(3))
 
 
 def test_users_come_uniformly_or_in_proportion_to_their_ratings(histories):
@@ -75,33 +79,63 @@ def test_users_come_uniformly_or_in_proportion_to_their_ratings(histories):
     assert Counter(rows_by_rating(histories, 5).tolist()) == {0: 1, 1: 3, 2: 4}
 
 
-def test_every_window_once_an_epoch_and_steps_of_like_length():
-    lengths = np.full(103, 20)
+@pytest.fixture
+def many() -> Histories:
+    """103 users with 20 undated ratings each."""
     films = np.concatenate([np.arange(20)] * 103).astype(np.int32)
-    ratings = np.ones(len(films), dtype=np.int8)
-    ordered = np.zeros(103, dtype=bool)
-    users = Histories([""] * 103, np.concatenate([[0], np.cumsum(lengths)]), films, ratings, None, ordered)
-    data = dataset(users)
-    sampler = TrajectorySampler(data, group_size=4, groups_sorted=5)
+    ratings = (films % 10 + 1).astype(np.int8)
+    return Histories([""] * 103, np.arange(104) * 20, films, ratings, None, np.zeros(103, dtype=bool))
+
+
+def test_every_window_once_an_epoch_and_steps_of_like_length(many):
+    data = dataset(many)
+    sampler = LikeSizeSampler(data, group_size=4, groups_sorted=5)
     epochs = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
         windows = list(sampler)
         assert sorted(window.row for window in windows) == list(range(103))
-        assert {window.epoch for window in windows} == {epoch}
+        assert {window[::2] for window in windows} == {(epoch, 5)}
         epochs.append([window.row for window in windows])
-        spread = [np.ptp([data.length(window) for window in windows[i : i + 4]]) for i in range(0, 100, 4)]
-        everywhere = np.ptp([data.length(window) for window in windows])
-        assert np.mean(spread) < everywhere / 4
+        lengths = [data.film_lengths[data[window][0][0]].sum() for window in windows]
+        spread = [np.ptp(lengths[i : i + 4]) for i in range(0, 100, 4)]
+        assert np.mean(spread) < np.ptp(lengths) / 4
     assert epochs[0] != epochs[1]
     assert len(sampler) == 103
+
+
+def test_the_first_windows_are_cut_into_growing_pieces(many):
+    data = dataset(many, short_windows=120)
+    sampler = LikeSizeSampler(data, group_size=2, groups_sorted=2)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    pieces = [window.piece for window in [*first, *sampler]]
+    assert pieces[:40] == [1] * 40
+    assert pieces[40:80] == [2] * 40
+    assert pieces[80:103] == [4] * 23
+    assert pieces[103:119] == [4] * 16  # the next epoch goes on where the first has ended
+    assert pieces[123:] == [5] * 83
+    cut, uncut = data[Window(0, 7, piece=2)], data[whole(0, 7)]
+    assert [len(films) for films, _ in cut] == [2, 2, 1]
+    for part in range(2):
+        assert np.concatenate([piece[part] for piece in cut]).tolist() == uncut[0][part].tolist()
+
+
+def test_pieces_are_rows_of_their_own(histories):
+    data = dataset(histories)
+    collator = TrajectoryCollator(toy_films(), toy_text_model().config)
+    apart = collator([data[Window(0, 0, piece=1)]])
+    assert apart["labels"].tolist() == [[1], [2], [3], [4]]
+    together = collator([data[whole(0, 0)]])
+    assert together["labels"].tolist() == [[1, 2, 3, 4]]
+    assert apart["input_ids"].shape[0] == apart["rating_positions"].shape[0] == 4
 
 
 def test_a_batch_is_cut_at_the_end_of_the_context():
     config = toy_text_model(n_positions=30).config
     films = toy_films()
     window = np.arange(8), np.full(8, 7)
-    batch = TrajectoryCollator(films, config, token_labels=True)([window, (np.array([2]), np.array([3]))])
+    batch = TrajectoryCollator(films, config, token_labels=True)([[window], [(np.array([2]), np.array([3]))]])
     whole = films.join(torch.arange(8), torch.full((8,), 7), config)
     assert len(whole.input_ids) > 30
     assert batch["input_ids"][0].tolist() == whole.input_ids[:30].tolist()
