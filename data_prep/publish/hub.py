@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import textwrap
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,7 +196,10 @@ def _quiet_client() -> Iterator[None]:
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        yield
+        with warnings.catch_warnings():
+            # The client wonders at Parquet files in a model's repository: they are its film catalogue.
+            warnings.filterwarnings("ignore", message=".*you are about to commit a data file", category=UserWarning)
+            yield
     finally:
         logger.setLevel(level)
         if shown:
