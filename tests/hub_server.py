@@ -125,6 +125,7 @@ class HubServer:
         app.post(repo + "/preupload/{revision}")(self._preupload)
         app.post(repo + "/commit/{revision}")(self._commit)
         app.post(repo + "/tag/{revision}")(self._tag)
+        app.post(repo + "/variables")(self._set_variable)
         for prefix in ("/{kinds}", ""):
             app.post(prefix + "/{owner}/{name}.git/info/lfs/objects/batch")(self._lfs_batch)
             path = prefix + "/{owner}/{name}/resolve/{revision}/{path:path}"
@@ -262,6 +263,11 @@ class HubServer:
         if tag in repo.tags:
             raise Refusal(409, f"Tag {tag} exists")
         repo.tags[tag] = repo.at(request.path_params["revision"])[0]
+
+    async def _set_variable(self, request: Request) -> Any:
+        repo, wish = self._find(request, write=True), await request.json()
+        repo.variables[wish["key"]] = wish["value"]
+        return {key: {"value": value} for key, value in repo.variables.items()}
 
     async def _resolve(self, request: Request) -> Response:
         sha, files = self._find(request).at(request.path_params["revision"])

@@ -35,6 +35,7 @@ TRAVELLING = (
     "adapter/*.json",
     "adapter/*.safetensors",
 )
+REMEDY = "take it out of that file"
 TEXTS = (".json", ".py", ".md", ".txt")
 FOLDERS = ("catalogue", "figures", "adapter")
 
@@ -120,16 +121,7 @@ def model_files(folder: Path, card: ModelCard, drawn: Path) -> tuple[dict[str, P
     Raises:
         UserError: when a file is missing, or names a place on this machine.
     """
-    files: dict[str, Path | bytes] = {
-        path.relative_to(folder).as_posix(): path
-        for pattern in TRAVELLING
-        for path in sorted(folder.glob(pattern))
-        if path.is_file()
-    }
-    if not any(name in files for name in WEIGHTS):
-        raise UserError(f"{folder}: no model.safetensors there; train the model again")
-    if not any(name.startswith("modeling_") for name in files):
-        raise UserError(f"{folder}: no code of the model there (modeling_*.py); train the model again")
+    files: dict[str, Path | bytes] = {**travelling_files(folder)}
     curve = read_learning_curve(folder)
     if curve is not None:
         files[LEARNING_CURVE] = json.dumps(curve, indent=1).encode()
@@ -141,10 +133,34 @@ def model_files(folder: Path, card: ModelCard, drawn: Path) -> tuple[dict[str, P
     tag = "reel-" + _digest(files | {CARD: replace(card, revision="").render().encode()})
     files[CARD] = replace(card, revision=tag).render().encode()
     for name, content in files.items():
-        if name.endswith(TEXTS):
-            text = content.decode() if isinstance(content, bytes) else content.read_text(encoding="utf-8")
-            check_no_place(text, str(folder / name), folder, "take it out of that file")
+        if isinstance(content, bytes):
+            check_no_place(content.decode(), f"{folder}: {name}", folder, REMEDY)
     return files, tag
+
+
+def travelling_files(folder: Path) -> dict[str, Path]:
+    """
+    The files of a model's folder that travel as they are, by their path in it.
+
+    Raises:
+        UserError: when one is missing, or names a place on this machine.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): path
+        for pattern in TRAVELLING
+        for path in sorted(folder.glob(pattern))
+        if path.is_file()
+    }
+    if "config.json" not in files:
+        raise UserError(f"{folder}: no model there (no config.json); train one with `reel train`")
+    if not any(name in files for name in WEIGHTS):
+        raise UserError(f"{folder}: no model.safetensors there; train the model again")
+    if not any(name.startswith("modeling_") for name in files):
+        raise UserError(f"{folder}: no code of the model there (modeling_*.py); train the model again")
+    for name, path in files.items():
+        if name.endswith(TEXTS):
+            check_no_place(path.read_text(encoding="utf-8"), str(path), folder, REMEDY)
+    return files
 
 
 def _digest(files: Mapping[str, Path | bytes]) -> str:
