@@ -168,8 +168,9 @@ def with_adapters(model: GPT2ForRating, rank: int, pretrained: str) -> PeftModel
 
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["c_attn", "c_proj", "c_fc"], fan_in_fan_out=True)
     adapted = get_peft_model(model, config)
-    # Neither the path of a cache nor that of a folder: it would travel with the adapter.
-    adapted.peft_config["default"].base_model_name_or_path = None if Path(pretrained).is_dir() else pretrained
+    # Neither the path of a cache nor that of a folder, but its name: it travels with the adapter.
+    name = Path(pretrained).resolve().name if Path(pretrained).is_dir() else pretrained
+    adapted.peft_config["default"].base_model_name_or_path = name
     return adapted
 
 

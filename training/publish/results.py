@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -87,6 +88,9 @@ class Results:
             found = [name for name, place in models.items() if Path(place).resolve() == folder.resolve()]
             found = found or [name for name in models if PurePath(name).name == folder.resolve().name]
             if len(found) == 1:
+                (scored,) = (model.get("weights") for model in report["models"] if model["name"] == found[0])
+                if scored not in (None, weights_digest(folder)):
+                    raise UserError(f"{path}: scored other weights than {folder} has now; run `reel evaluate` again")
                 return cls(report, found[0])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: no report of `reel evaluate` ({error or type(error).__name__})") from error
@@ -140,6 +144,16 @@ class Results:
             for other in self.others
         }
         return Cases(label, config, split, rows, differences)
+
+
+def weights_digest(folder: Path) -> str | None:
+    """A hash of the weights in a model's folder, by which a report knows what it scored; None where there are none."""
+    digest = hashlib.sha256()
+    files = sorted(folder.glob("model*.safetensors"))
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
+    return digest.hexdigest()[:32] if files else None
 
 
 def _known(length: int) -> str:

@@ -131,7 +131,7 @@ def test_a_report_of_paths_becomes_one_of_names(report: Path, tmp_path: Path) ->
     renamed = {"film_token_gpt2": "a/final", "text_gpt2": "b/final", "rating_baseline": "rating_baseline"}
     told["data"] = "/home/ann/data/mine"
     for model in told["models"]:
-        model |= {"name": renamed[model["name"]], "path": f"/home/ann/{renamed[model['name']]}"}
+        model |= {"name": renamed[model["name"]], "path": f"/home/ann/{renamed[model['name']]}", "weights": None}
     for row in told["paired"]:
         row |= {key: renamed[row[key]] for key in ("model", "baseline")}
     path = tmp_path / "report.json"
@@ -141,6 +141,14 @@ def test_a_report_of_paths_becomes_one_of_names(report: Path, tmp_path: Path) ->
     assert "ann" not in json.dumps(results.report)
     with pytest.raises(UserError, match=r"tells of a/final, b/final, rating_baseline, not of .*final; evaluate"):
         Results.read(path, tmp_path / "final")  # which of the two?
+
+
+def test_a_report_of_other_weights_is_refused(model_folders, report: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model_folders["rating_baseline"], tmp_path / "rating_baseline"))
+    assert Results.read(report, folder).name == "rating_baseline"
+    shutil.copy(model_folders["text_gpt2"] / "model.safetensors", folder)
+    with pytest.raises(UserError, match=r"scored other weights than .* has now; run `reel evaluate` again"):
+        Results.read(report, folder)
 
 
 def test_a_folder_of_gpt2_weights_leaves_no_path(tiny_dataset: Path, model_folders, tmp_path: Path) -> None:
