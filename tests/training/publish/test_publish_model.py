@@ -21,6 +21,7 @@ from tests.hub_server import HubServer
 from training.publish import command
 from training.publish.folder import publish_model
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 REPO = "user/rates-films"
 
 
@@ -187,38 +188,40 @@ for repo, tag, out in models:
 """
 
 
-@pytest.mark.parametrize(("code", "flags"), [(WITHOUT_THE_PROJECT + AUTO_MODEL, ["-I"]), (RECOMMENDER, [])])
-def test_every_model_is_read_from_the_hub_and_then_from_the_cache(
-    online: HubServer, model_folders, tmp_path, code, flags
-) -> None:
+def test_every_model_is_read_from_the_hub_and_then_from_the_cache(online: HubServer, model_folders, tmp_path) -> None:
     published = {
         name: publish_model(folder, f"user/{name.replace('_', '-')}") for name, folder in model_folders.items()
     }
     candidates = [1, 2, 3, 70]
-    environment = online.env()
-    if not flags:
-        environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[3])
+    readers = {
+        "auto-model": (["-I", "-c", WITHOUT_THE_PROJECT + AUTO_MODEL], online.env()),
+        "recommender": (["-c", RECOMMENDER], online.env(PYTHONPATH=str(REPOSITORY))),
+    }
     for offline in ("0", "1"):
-        models = [
-            (f"user/{name.replace('_', '-')}", made.tag, str(tmp_path / f"{name}-{offline}.pt"))
-            for name, made in published.items()
-        ]
-        done = subprocess.run(
-            [sys.executable, *flags, "-c", code, json.dumps([HISTORY, candidates, models])],
-            env=environment | {"HF_HUB_OFFLINE": offline},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
         asked = len(online.calls)
-        for name, folder in model_folders.items():
-            expected = Recommender.from_pretrained(folder).model.predict(
-                *map(torch.tensor, HISTORY), torch.tensor([candidates])
+        processes = {}
+        for reader, (flags, environment) in readers.items():
+            (tmp_path / reader).mkdir(exist_ok=True)
+            models = [
+                (f"user/{name.replace('_', '-')}", made.tag, str(tmp_path / reader / f"{name}-{offline}.pt"))
+                for name, made in published.items()
+            ]
+            processes[reader] = subprocess.Popen(
+                [sys.executable, *flags, json.dumps([HISTORY, candidates, models])],
+                env=environment | {"HF_HUB_OFFLINE": offline, "OMP_NUM_THREADS": "1"},
+                cwd=tmp_path / reader,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
             )
-            found = torch.load(tmp_path / f"{name}-{offline}.pt")
-            np.testing.assert_array_equal(found.numpy(), expected.numpy(), err_msg=name)
-    assert len(online.calls) == asked
+        for reader, process in processes.items():
+            _, said = process.communicate(timeout=120)
+            assert process.returncode == 0, f"{reader}: {said[-3000:]}"
+            for name, folder in model_folders.items():
+                expected = Recommender.from_pretrained(folder).model.predict(
+                    *map(torch.tensor, HISTORY), torch.tensor([candidates])
+                )
+                found = torch.load(tmp_path / reader / f"{name}-{offline}.pt")
+                np.testing.assert_array_equal(found.numpy(), expected.numpy(), err_msg=f"{reader} {name}")
+        assert (len(online.calls) == asked) == (offline == "1")
     assert online.unknown == []
