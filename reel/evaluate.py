@@ -70,6 +70,7 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
     from reel.recommender import Recommender
     from training.cold import evaluate_cold
     from training.evaluation import evaluate
+    from training.publish.results import weights_digest
 
     paths = dict(zip(unique_names(options.model), options.model, strict=True))
     models = {name: Recommender.from_pretrained(path) for name, path in paths.items()}
@@ -86,7 +87,12 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
             _add_cold(report, evaluate_cold(models, cold, **run, advance=advance))
     report["protocol"] |= {"split": options.split, "max_users": options.max_users}
     report["models"] = [
-        {"name": model["name"], "path": paths[model["name"]], "results": model["results"]}
+        {
+            "name": model["name"],
+            "path": paths[model["name"]],
+            "weights": weights_digest(Path(paths[model["name"]]).expanduser()),
+            "results": model["results"],
+        }
         for model in report["models"]
     ]
     return {"data": options.data} | report

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from data_prep.dataset import Histories
     from training.cases import ProtocolCases
-    from training.reproduction.figures import LearningCurve
+    from training.figures import LearningCurve
     from training.reproduction.table_2 import Table2
 
 SPLIT = "test"
@@ -207,7 +207,7 @@ def _learning_curves(options: argparse.Namespace) -> dict[str, LearningCurve]:
 def _learning_curve(model: str) -> LearningCurve:
     from huggingface_hub import try_to_load_from_cache
 
-    from training.output_folder import LEARNING_CURVE
+    from training.publish.card import LEARNING_CURVE
 
     folder = Path(model).expanduser()
     file = str(folder / LEARNING_CURVE) if folder.is_dir() else try_to_load_from_cache(model, LEARNING_CURVE)

@@ -28,6 +28,7 @@ from training.als import ResidualRatings, fit_film_vectors
 from training.arguments import parse_arguments
 from training.cases import NUM_TARGETS
 from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.publish.record import TrainingRecord, settings_of
 
 # Shrinkages of films and of users tried on validation users, in ratings of prior weight, and the history lengths they
 # are judged at.
@@ -206,8 +207,12 @@ def main(arguments: Sequence[str]) -> None:
     train = load_histories(args.data, "train")
     catalogue = Catalogue.from_dataset(args.data, histories=train)  # makes the features that are missing
     model = fit(args.kind, train, load_histories(args.data, "validation"), len(catalogue), args.seed)
+    tuned = settings_of(model.config, ("user_shrinkage", "rank", "penalty")) if args.kind != "film-mean" else {}
+    record = TrainingRecord.of(
+        model, args.data, train, {**settings_of(args), **tuned}, origin="computed from the training ratings"
+    )
     claim_output_folder(folder)
-    save_model(model, catalogue, folder)
+    save_model(model, catalogue, folder, record)
     spreads = ", ".join(
         f"{spread:.3f} at {length}"
         for length, spread in zip(model.config.spread_lengths, model.spreads.tolist(), strict=True)

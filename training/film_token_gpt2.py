@@ -24,6 +24,7 @@ from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.histories import HistoryDataset, collate
 from training.output_folder import check_output_folder, claim_output_folder, rating_histogram, save_model
+from training.publish.record import TrainingRecord, settings_of
 from training.run import run
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
@@ -119,9 +120,13 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         data_collator=collate,
     )
 
-    def save(weights: dict[str, Any] | None) -> None:
+    record = TrainingRecord.of(
+        model, model_args.data, histories, {**settings_of(model_args), **args.hyperparameters()}
+    )
+
+    def save(folder: Path, weights: dict[str, Any] | None) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
-        save_model(model, catalogue, folder, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
+        save_model(model, catalogue, folder, record, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
 
     return run(trainer, checkpoint, save)
 

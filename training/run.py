@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from training.quiet import quiet_transformers
@@ -12,33 +13,39 @@ from training.trainer import RatingTrainer
 
 
 def run(
-    trainer: RatingTrainer, checkpoint: str | None, save: Callable[[dict[str, Any] | None], None]
+    trainer: RatingTrainer, checkpoint: str | None, save: Callable[[Path, dict[str, Any] | None], None]
 ) -> dict[str, float]:
     """
-    Train, save the model and the learning curve, score it on the validation users, and say how it went.
+    Train, save the model and the learning curve, score it on the validation users, and say how it went. With
+    `push_to_hub`, each save goes to the Hub too.
 
     Args:
         trainer (`RatingTrainer`): with its model and data.
         checkpoint (`str`, *optional*): the checkpoint to go on from.
-        save: writes the model into the output folder; called on the first process alone, with the model's weights
-            where FSDP has shared them out over the processes, otherwise with None.
+        save: writes the model into a folder; called on the first process alone, with the model's weights where FSDP
+            has shared them out over the processes, otherwise with None.
 
     Returns:
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
     """
     started = time.monotonic()
+    trainer.save_folder = save
     with quiet_transformers():
         result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_state()  # the learning curve
-    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_fsdp_enabled else None
+    weights = trainer.gathered_weights()
+    folder = Path(trainer.args.output_dir or "")
     if trainer.is_world_process_zero():
-        save(weights)
+        save(folder, weights)
         print(
             f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in "
             f"{trainer.args.output_dir}"
             + ("; interrupted, --resume goes on from here" if trainer.clock.interrupted else ""),
             file=sys.stderr,
         )
+    if trainer.pushes is not None:
+        published = trainer.pushes.push_last(folder)
+        print(f"pushed to {published.url} revision {published.revision} tag {published.tag}", file=sys.stderr)
     scores = trainer.evaluate()
     if trainer.is_world_process_zero():
         print(

@@ -25,11 +25,12 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
+from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError, exit_status
 from modeling.text_gpt2 import FilmTokens, GPT2ForRating, GPT2ForRatingConfig
 from training.arguments import parse_arguments
 from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.publish.record import TrainingRecord, settings_of
 from training.quiet import quiet_transformers
 from training.run import run
 from training.text_films import FEWEST_FILM_TOKENS, RATING_ENDING, tokenise_films
@@ -181,7 +182,9 @@ def with_adapters(model: GPT2ForRating, rank: int, pretrained: str) -> PeftModel
 
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["c_attn", "c_proj", "c_fc"], fan_in_fan_out=True)
     adapted = get_peft_model(model, config)
-    adapted.peft_config["default"].base_model_name_or_path = pretrained  # not the path of a cache
+    # Neither the path of a cache nor that of a folder, but its name: it travels with the adapter.
+    name = Path(pretrained).resolve().name if Path(pretrained).is_dir() else pretrained
+    adapted.peft_config["default"].base_model_name_or_path = name
     return adapted
 
 
@@ -203,6 +206,24 @@ def check_same_run(model: GPT2ForRating, lora_rank: int, checkpoint: str) -> Non
                 f"{checkpoint}: has {name} {found[name]}, not {wanted[name]}; resume with the options and the data of "
                 "the run, or start anew with --overwrite"
             )
+
+
+def record_of(
+    model_args: TextGPT2Arguments,
+    args: TextRatingTrainingArguments,
+    model: GPT2ForRating,
+    histories: Histories,
+    origin: str,
+) -> TrainingRecord:
+    """The record of a run: with the id of the model that it starts from, but not with the path of a folder."""
+    base_model = None
+    if origin == f"from {model_args.pretrained}":
+        if Path(model_args.pretrained).is_dir():
+            origin = "from a GPT-2's weights in a folder"
+        else:
+            base_model = model_args.pretrained
+    settings = {**settings_of(model_args), **args.hyperparameters()}
+    return TrainingRecord.of(model, model_args.data, histories, settings, origin=origin, base_model=base_model)
 
 
 def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> dict[str, float]:
@@ -227,6 +248,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     torch.manual_seed(args.seed)
     weights = find_weights(model_args)
     model, origin = initial_model(model_args, weights, tokenizer, films)
+    record = record_of(model_args, args, model, histories, origin)
     if checkpoint is not None:
         check_same_run(model, model_args.lora_rank, checkpoint)
     trained = with_adapters(model, model_args.lora_rank, model_args.pretrained) if model_args.lora_rank else model
@@ -257,7 +279,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     if trainer.is_fsdp_enabled and model_args.lora_rank:
         raise UserError("--lora-rank: adapters are small enough for data parallel training; use eight_gpus.yaml")
 
-    def save(state: dict[str, Any] | None) -> None:
+    def save(folder: Path, state: dict[str, Any] | None) -> None:
         whole = trainer.accelerator.unwrap_model(trainer.model)
         beside: dict[str, Any] = {".": tokenizer}
         if model_args.lora_rank:
@@ -267,6 +289,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
             whole,
             catalogue,
             folder,
+            record,
             state_dict=state,
             beside=beside,
             keep_checkpoints=trainer.clock.interrupted,
