@@ -143,8 +143,9 @@ def _measure(options: argparse.Namespace) -> Table2:
     if not options.baselines:
         validation = load_histories(options.data, "validation")
         print(f"computing the baselines {', '.join(KINDS)}", file=sys.stderr)
+        features = catalogue.features.dense(catalogue.film_ids)
         for kind in KINDS:
-            models[kind] = Recommender(fit(kind, train, validation, len(catalogue)), catalogue)
+            models[kind] = Recommender(fit(kind, train, validation, len(catalogue), features=features), catalogue)
 
     chosen = draw_cases(cases, options.max_cases)
     with scoring_progress(len(chosen) * len(models) * len(paper.CONTEXT_LENGTHS)) as advance:
