@@ -34,8 +34,8 @@ class Population:
 
 def learn_population(cases: DrawnCases, biases: Biases, vectors: np.ndarray, seed: int) -> Population:
     """
-    Learn from targets of training users, after histories of every length up to the longest: their logarithm is drawn
-    evenly. A target's own rating is taken out of its film's estimate.
+    Learn from targets of training users, after histories of every length. A target's own rating is taken out of its
+    film's estimate.
 
     Args:
         cases (`DrawnCases`): of training users.
@@ -43,11 +43,7 @@ def learn_population(cases: DrawnCases, biases: Biases, vectors: np.ndarray, see
         vectors (`np.ndarray` of shape `(films, rank)`): the films' features.
         seed (`int`): of the histories' lengths.
     """
-    known = cases.ratings[:, NUM_TARGETS:]
-    share = np.random.default_rng(seed).random(len(cases))
-    lengths = np.floor((1 + (known > 0).sum(1)) ** share) - 1  # the longest + 1, to the power of 0..1
-    known = np.where(np.arange(known.shape[1]) < lengths[:, None], known, 0)
-    longest = int(lengths.max(initial=0))
+    known = cases.cut_histories(seed)
     targets, ratings = cases.films[:, :NUM_TARGETS], cases.ratings[:, :NUM_TARGETS]
     deviations = biases.without(targets, ratings, biases.user_bias[cases.users][:, None]) - biases.mean
 
@@ -56,8 +52,7 @@ def learn_population(cases: DrawnCases, biases: Biases, vectors: np.ndarray, see
     films = torch.from_numpy(vectors)
     for first in range(0, len(cases), USERS_AT_ONCE):
         some = slice(first, first + USERS_AT_ONCE)
-        history = cases.films[some, NUM_TARGETS : NUM_TARGETS + longest]
-        given = known[some, :longest]
+        history, given = cases.films[some, NUM_TARGETS:], known[some]
         residuals = torch.from_numpy(((given - biases.estimates[history]) * (given > 0)).astype(np.float32))
         rated = torch.from_numpy(given > 0)
         user = Known.of(films[history], residuals, rated, biases.user_shrinkage, without=False)

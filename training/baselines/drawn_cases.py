@@ -55,6 +55,14 @@ class DrawnCases:
     def __len__(self) -> int:
         return len(self.users)
 
+    def cut_histories(self, seed: int) -> np.ndarray:
+        """The histories' ratings, each cut at a length whose logarithm is drawn evenly, from nothing to all there is:
+        `(cases, longest)`."""
+        known = self.ratings[:, NUM_TARGETS:]
+        share = np.random.default_rng(seed).random(len(self))
+        lengths = np.floor((1 + (known > 0).sum(1)) ** share) - 1
+        return np.where(np.arange(known.shape[1]) < lengths[:, None], known, 0)
+
     def with_room(self, length: int) -> np.ndarray:
         """Rows of those with `length` ratings beside their targets."""
         return np.flatnonzero(self.ratings[:, NUM_TARGETS + length - 1] > 0)
