@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from data_prep.answers import print_tables
 from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_file
-from reel.evaluate import new_figures, scoring_progress, strangers, unique_names, with_interval
+from reel.evaluate import new_figures, scoring_progress, strangers, unique_names
+from reel.report_tables import with_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -143,8 +144,9 @@ def _measure(options: argparse.Namespace) -> Table2:
     if not options.baselines:
         validation = load_histories(options.data, "validation")
         print(f"computing the baselines {', '.join(KINDS)}", file=sys.stderr)
+        features = catalogue.features.dense(catalogue.film_ids)
         for kind in KINDS:
-            models[kind] = Recommender(fit(kind, train, validation, len(catalogue)), catalogue)
+            models[kind] = Recommender(fit(kind, train, validation, len(catalogue), features=features), catalogue)
 
     chosen = draw_cases(cases, options.max_cases)
     with scoring_progress(len(chosen) * len(models) * len(paper.CONTEXT_LENGTHS)) as advance:
