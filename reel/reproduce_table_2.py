@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from data_prep.answers import print_tables
 from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_file
-from reel.evaluate import new_figures, scoring_progress, strangers, unique_names, with_interval
+from reel.evaluate import new_figures, scoring_progress, strangers, unique_names
+from reel.report_tables import with_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
