@@ -4,7 +4,8 @@
 
 The report (JSON) has every metric with its 95 % interval and every paired difference; RMSE and reward accuracy by
 history length are printed too. Where the data set has films kept back (`--cold-films`), they are scored as split
-cold_<split>. `training/cases.py` says what is measured and for whom, `training/metrics.py` how.
+cold_<split>. With `--policy` the report also says what the models' rankings are worth. `training/cases.py` and
+`training/policy.py` say what is measured and for whom, `training/metrics.py` how.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str]) -> None:
 def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row:
     """Score the models and put together what the file holds."""
     cases, plan, cold = _cases(options, requested)
-    policy = policy_cases(options, cases)
+    paths = dict(zip(unique_names(options.model), options.model, strict=True))
+    policy = policy_cases(options, cases, list(paths))
     for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
     if options.figures is not None and not plan.curve:
@@ -76,7 +78,6 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
     from training.evaluation import evaluate
     from training.publish.results import weights_digest
 
-    paths = dict(zip(unique_names(options.model), options.model, strict=True))
     models = {name: Recommender.from_pretrained(path) for name, path in paths.items()}
     for name in strangers(models, options.data, cases.film_ids.to_pylist()):
         print(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_prep.answers import print_tables
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from training.policy import PolicyCases
 
 DEFAULT_POLICY_HISTORY = 50
+THOMPSON = ", Thompson"
 PRINTED = {
     "rating": ("rating of its 10", "{:.3f}"),
     "reward": ("of them 7 or more", "{:.3f}"),
@@ -34,15 +35,20 @@ PRINTED = {
 Row = dict[str, Any]
 
 
-def policy_cases(options: argparse.Namespace, cases: ProtocolCases) -> PolicyCases | None:
-    """The users and films that `--policy` ranks; None without it.
+def policy_cases(options: argparse.Namespace, cases: ProtocolCases, names: Sequence[str]) -> PolicyCases | None:
+    """The users and films that `--policy` has the models of those `names` rank; None without it.
 
     Raises:
-        UserError: its history length is none, or nobody has rated so many films.
+        UserError: its history length is none, nobody has rated so many films, or a model's row could not be told from
+            another row.
     """
     if options.policy is None:
         return None
-    from training.policy import FEWEST_CANDIDATES, PolicyCases
+    from training.policy import FEWEST_CANDIDATES, REFERENCES, PolicyCases
+
+    rows = [*REFERENCES, *(f"{name}{THOMPSON}" for name in names)]
+    if taken := [name for name in names if name in rows]:
+        raise UserError(f"--model {taken[0]}: --policy has a row of that name; rename the folder")
 
     if options.policy < 0:
         raise UserError(f"--policy {options.policy}: must be 0 ratings or more")
@@ -79,10 +85,9 @@ def evaluate_policies(
     for name, model in models.items():
         scores[name], kinds[name] = greedy_scores(name, model, cases, film_ids, advance), "greedy"
         if is_bandit(model):
-            scores[f"{name}, Thompson"] = thompson_scores(model, cases, film_ids, seed)
-            kinds[f"{name}, Thompson"] = "thompson"
-    references = reference_scores(cases, film_means(load_histories(data, "train"), len(film_ids)))
-    scores |= references
+            scores[name + THOMPSON] = thompson_scores(model, cases, film_ids, seed)
+            kinds[name + THOMPSON] = "thompson"
+    scores |= reference_scores(cases, film_means(load_histories(data, "train"), len(film_ids)))
     report = policy_report({name: policy_values(cases, own) for name, own in scores.items()}, seed=seed)
     for row in report["results"]:
         row["policy"] = kinds.get(row["name"], "reference")
@@ -121,24 +126,29 @@ def is_bandit(model: Recommender) -> bool:
 
 
 def thompson_scores(model: Recommender, cases: PolicyCases, film_ids: pa.Array, seed: int) -> np.ndarray:
-    """What a bandit's Thompson sampling ranks all candidates by, `(candidates,)`: one draw of weights a user."""
+    """What a bandit's Thompson sampling ranks all candidates by, `(candidates,)`: one draw of weights a user.
+
+    All films must be of the model's catalogue.
+    """
     import numpy as np
     import torch
 
     from reel.cases import EncodedCases
     from reel.recommender import CANDIDATES_AT_ONCE, TOKENS_AT_ONCE
 
+    rows = np.array([model.catalogue.index.get(film, -1) for film in film_ids.to_pylist()], dtype=np.int32)
+    # Not from a table: that would make one of users with equal histories (of no ratings), and give them one draw.
+    users = np.repeat(np.arange(len(cases)), np.diff(cases.offsets))
+    encoded = EncodedCases(
+        rows[cases.candidate_films], users, list(rows[cases.history_films]), list(cases.history_ratings)
+    )
     generator = torch.Generator().manual_seed(seed)
-    parts = []
-    for users in cases.blocks():
-        encoded = EncodedCases.from_table(cases.table(users, film_ids), model.catalogue.index)
-        scores = np.empty(len(encoded))
-        for batch in encoded.batches(TOKENS_AT_ONCE, CANDIDATES_AT_ONCE):
-            tensors = [torch.from_numpy(array).to(model.model.device) for array in batch.arrays]
-            drawn = model.model.thompson(*tensors, generator)  # type: ignore[operator]
-            scores[batch.cases] = drawn.cpu().numpy()[batch.rows, batch.columns]
-        parts.append(scores)
-    return np.concatenate(parts)
+    scores = np.empty(len(encoded))
+    for batch in encoded.batches(TOKENS_AT_ONCE, CANDIDATES_AT_ONCE):
+        tensors = [torch.from_numpy(array).to(model.model.device) for array in batch.arrays]
+        drawn = model.model.thompson(*tensors, generator)  # type: ignore[operator]
+        scores[batch.cases] = drawn.cpu().numpy()[batch.rows, batch.columns]
+    return scores
 
 
 def print_policies(policy: Mapping[str, Any]) -> None:
@@ -147,7 +157,7 @@ def print_policies(policy: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     title = (
-        f"Worth of the ten films ranked first, of all that a user rated besides their first "
+        "Worth of the ten films ranked first among those that a user rated after the first "
         f"{policy['history_length']}, {policy['users']:,} users"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -32,10 +32,10 @@ from training.cases import ProtocolCases
 from training.metrics import NUM_RATINGS, reward
 
 TOP = 10
-HISTORY_LENGTH = 50
 FEWEST_CANDIDATES = 20  # of fewer films, ten are hardly a choice
 CANDIDATES_PER_CALL = 20_000  # bounds the memory of a table and lets progress be seen
-METRICS = ("rating", "reward", "ndcg", "pairwise_accuracy")
+METRICS = ("rating", "reward", "ndcg", "pairwise_accuracy")  # more is better
+REFERENCES = ("random", "film mean", "oracle")
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -189,8 +189,7 @@ def policy_report(values: Mapping[str, Mapping[str, np.ndarray]], *, seed: int =
 
     Returns:
         `results`: [{"name", "metrics": {metric: {"value", "low", "high"}}}]; `paired`: [{"model", "baseline",
-        "metric", "difference", "low", "high", "better"}], where `better` is the better one if the interval excludes
-        0.
+        "metric", "difference", "low", "high", "better"}], `better` naming one where the interval excludes 0.
     """
     users = len(next(iter(next(iter(values.values())).values())))
     resamples = Resamples(np.arange(users), seed=seed)
@@ -219,9 +218,6 @@ def _mean(key: str, values: np.ndarray, resamples: Resamples) -> Row:
 
 
 def reference_scores(cases: PolicyCases, film_means: np.ndarray) -> dict[str, NDArray[Any]]:
-    """The scores of those who are no model: random, film mean `[films]` of training users, and the oracle."""
-    return {
-        "random": np.zeros(len(cases.candidate_films)),
-        "film mean": film_means[cases.candidate_films],
-        "oracle": cases.candidate_ratings,
-    }
+    """The scores of the candidates by those of `REFERENCES`; `film_means` [films] are of the training users."""
+    scores = np.zeros(len(cases.candidate_films)), film_means[cases.candidate_films], cases.candidate_ratings
+    return dict(zip(REFERENCES, scores, strict=True))
