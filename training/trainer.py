@@ -134,6 +134,7 @@ class RatingTrainer(Trainer):
 
     args: RatingTrainingArguments
     num_ratings = NUM_RATINGS  # that the model's logits tell apart
+    validation_protocol = "every rating after those before it"  # what `evaluate` scores, in words
 
     def __init__(self, *, args: RatingTrainingArguments, **kwargs):
         self.rating_loss = RatingCrossEntropy(args.targets, args.squared_error, self.num_ratings).to(args.device)

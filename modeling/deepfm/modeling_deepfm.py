@@ -1,6 +1,8 @@
 """DeepFM: a linear part, inner products of dense embeddings and a multilayer perceptron, summed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -208,22 +210,32 @@ class DeepFMModel(DeepFMPreTrainedModel):
             parts.append(products @ self._pairs().flatten(1).T)
         if films.hidden is not None and users.hidden is not None:
             parts.append(self.mlp(films.hidden + users.hidden))
-        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+        return reduce(torch.add, parts)
 
-    def _jacobian(self, films: Side, users: Side) -> torch.Tensor:
-        """Derivatives of the logits of `(batch, length)` films by their users' vectors: `(batch, length, num_logits,
-        user_size)`."""
+    def _jacobian(self, films: Side) -> Callable[[Side], torch.Tensor]:
+        """
+        Derivatives of the logits of `(batch, length)` films by their users' vectors, as a function of the users:
+        `(batch, length, num_logits, user_size)`. Those of the linear and the pairwise part are the same for all users.
+        """
         parts = []
-        if self.config.use_linear:
-            parts.append(self.user_linear.weight.expand(*films.linear.shape[:2], -1, -1))  # type: ignore[union-attr]
+        if films.linear is not None:
+            parts.append(self.user_linear.weight.expand(*films.linear.shape[:2], -1, -1))
         if self.config.use_pairwise:
             # By the user embedding j: the film embeddings, each with the weight of its product with j.
             by_embedding = torch.einsum("oij,blid->blojd", self._pairs(), films.embeddings)
             parts.append(by_embedding.flatten(-2) @ self.user_embedding.weight)
-        if self.config.use_mlp:
+        if not self.config.use_mlp:
+            constant = reduce(torch.add, parts)
+            return lambda users: constant
+        to_hidden = self.mlp.user_input.weight @ self.user_embedding.weight
+
+        def jacobian(users: Side) -> torch.Tensor:
             by_hidden = self.mlp.jacobian(films.hidden + users.hidden)  # type: ignore[operator]
-            parts.append(by_hidden @ (self.mlp.user_input.weight @ self.user_embedding.weight))
-        return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+            return reduce(torch.add, parts, by_hidden @ to_hidden)
+
+        if len(parts) > 1:
+            parts[:] = [reduce(torch.add, parts)]
+        return jacobian
 
     def _rating_logits(self, logits: torch.Tensor) -> torch.Tensor:
         if self.config.head == "ratings":
@@ -264,6 +276,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
             history_ratings (`torch.Tensor` of shape `(batch, length)`): 1..10, 0 is padding.
         """
         known = (history_ratings > 0) & (history_films != -1)
+        training = self.training
+        self.eval()  # dropout would make another function of every step
         films = self._films(history_films)
         reward_head = self.config.head != "ratings"
         if reward_head:
@@ -271,21 +285,20 @@ class DeepFMModel(DeepFMPreTrainedModel):
         else:
             classes = history_ratings.clamp(1, NUM_RATINGS) - 1
 
+        derivatives = self._jacobian(films)
+
         # A reward's logit is that of the second of two classes; the first has 0.
         def logits_of(vectors: torch.Tensor) -> torch.Tensor:
             logits = self._logits(films, self._users(vectors).beside_films())
             return F.pad(logits, (1, 0)) if reward_head else logits
 
         def jacobian_of(vectors: torch.Tensor) -> torch.Tensor:
-            jacobian = self._jacobian(films, self._users(vectors).beside_films())
+            jacobian = derivatives(self._users(vectors).beside_films())
             return F.pad(jacobian, (0, 0, 1, 0)) if reward_head else jacobian
 
-        training = self.training
-        self.eval()  # dropout would make another function of every step
-        try:
-            return fit_user_vectors(logits_of, jacobian_of, classes, known, self.user_mean, self.user_precision)
-        finally:
-            self.train(training)
+        fit = fit_user_vectors(logits_of, jacobian_of, classes, known, self.user_mean, self.user_precision)
+        self.train(training)
+        return fit
 
     @torch.no_grad()
     def predict(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 HALVINGS = 6  # of a step that makes the fit worse
-TOLERANCE = 1e-4  # in units of the prior: a shorter step ends the search
+TOLERANCE = 1e-3  # in standard deviations of the prior: users with a shorter step are done
 
 
 class UserFit(NamedTuple):
@@ -67,7 +67,8 @@ def fit_user_vectors(
         vectors = torch.where(worse[:, None], vectors, new_vectors)
         logits = torch.where(worse[:, None, None], logits, new_logits)
         current = torch.where(worse, current, new)
-        if bool((((step @ precision) * step).sum(-1).clamp(min=0).sqrt() < TOLERANCE).all()):
+        done = ((step @ precision) * step).sum(-1) < TOLERANCE**2
+        if (done | worse).all():
             break
     _, information = _derivatives(logits, jacobian_of(vectors), classes, known)
     return UserFit(vectors, information + precision)
