@@ -172,7 +172,9 @@ class DeepFMModel(DeepFMPreTrainedModel):
 
     def _distinct_films(self, film_ids: torch.Tensor) -> Side:
         known = (film_ids >= 0) & (film_ids < self.config.num_films)
-        features = self.film_features[film_ids.clamp(0, self.config.num_films - 1)] * known[:, None]
+        features = self.film_features.index_select(0, film_ids.clamp(0, self.config.num_films - 1))
+        if not known.all():
+            features = features * known[:, None]
         linear = self.film_linear(features) if self.config.use_linear else None
         embeddings = hidden = None
         if self.config.use_pairwise or self.config.use_mlp:
