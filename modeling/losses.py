@@ -13,6 +13,8 @@ NUM_RATINGS = 10
 HIGHEST_RATING = 10
 IGNORED = -100  # the label of padding, as everywhere in transformers
 TARGETS = ("hard", "soft", "hl-gauss")
+REWARD_LOSSES = ("mse", "cross-entropy")
+REWARD_RATING = 7  # from this rating on, the reward is 1
 HL_GAUSS_SPREAD = 0.75  # of a bin's width, as its authors found best
 
 
@@ -92,6 +94,38 @@ class RatingCrossEntropy(nn.Module):
         if self.squared_error:
             expected = log_probabilities.exp() @ self.ratings
             total = total + self.squared_error * (expected - ratings).square().sum()
+        return total / (labelled.sum() if num_items is None else num_items)
+
+
+class RewardLoss(nn.Module):
+    """
+    Loss of the reward, 1 for the ratings from 7 on and 0 below.
+
+    Args:
+        kind (`str`): `"mse"`, the squared error of the logit's sigmoid (the paper, section 5.1), or `"cross-entropy"`.
+    """
+
+    def __init__(self, kind: str = "mse"):
+        super().__init__()
+        if kind not in REWARD_LOSSES:
+            raise ValueError(f"kind is one of {', '.join(REWARD_LOSSES)}, got {kind!r}")
+        self.kind = kind
+
+    def forward(
+        self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """
+        Args:
+            logits (`torch.FloatTensor` of shape `(...)`): of the reward.
+            labels (`torch.LongTensor` of shape `(...)`): ratings, or -100 where there is none.
+            num_items (`int`): what the summed loss is divided by; the number of labels when `None`.
+        """
+        labelled = labels != IGNORED
+        rewards = (labels[labelled] >= REWARD_RATING).to(logits.dtype)
+        if self.kind == "mse":
+            total = (logits[labelled].sigmoid() - rewards).square().sum()
+        else:
+            total = F.binary_cross_entropy_with_logits(logits[labelled], rewards, reduction="sum")
         return total / (labelled.sum() if num_items is None else num_items)
 
 

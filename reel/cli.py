@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "data features": ("data_prep.features", "the feature table of a data set's films"),
     "train film-token-gpt2": ("training.film_token_gpt2", "train a GPT-2 that reads a film as one token"),
     "train text-gpt2": ("training.text_gpt2", "train a GPT-2 that reads films and ratings as text"),
+    "train deepfm": ("training.deepfm", "train a DeepFM on film features and user vectors, the paper's first system"),
     "train baseline": ("training.baseline", "compute a baseline: film-mean, shrunk-bias, als, ridge or bandit"),
     "evaluate": ("reel.evaluate", "score models side by side on users they have not seen"),
     "predict": ("reel.predict", "rating distributions for many histories and films at once"),

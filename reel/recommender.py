@@ -28,6 +28,7 @@ from training.quiet import quiet_transformers
 
 # Where each model type's classes are registered.
 MODEL_MODULES = {
+    "deepfm": "modeling.deepfm",
     "film_token_gpt2": "modeling.film_token_gpt2",
     "rating_baseline": "modeling.baselines",
     "text_gpt2": "modeling.text_gpt2",

@@ -19,14 +19,17 @@ import torch
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import load_histories
-from data_prep.errors import UserError, exit_status
+from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.histories import HistoryDataset, collate
 from training.output_folder import check_output_folder, claim_output_folder, rating_histogram, save_model
 from training.publish.record import TrainingRecord, settings_of
-from training.run import run
+from training.run import check_same_shape, run
 from training.trainer import RatingTrainer, RatingTrainingArguments
+
+# Entries of a config that a checkpoint's weights depend on.
+SHAPE = ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads")
 
 
 @dataclass
@@ -64,20 +67,6 @@ class FilmTokenGPT2Arguments:
         )
 
 
-def check_same_shape(config: FilmTokenGPT2Config, checkpoint: str) -> None:
-    """
-    Raises:
-        UserError: when the checkpoint to resume is of a model of another shape.
-    """
-    before = FilmTokenGPT2Config.from_pretrained(checkpoint)
-    for name in ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads"):
-        if getattr(before, name) != getattr(config, name):
-            raise UserError(
-                f"{checkpoint}: has {name} {getattr(before, name)}, not {getattr(config, name)}; resume with "
-                "the options and the data of the run, or start anew with --overwrite"
-            )
-
-
 def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> dict[str, float]:
     """
     Train, save the model with its catalogue in `args.output_dir`, and score it on the validation users.
@@ -99,7 +88,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     histogram = rating_histogram(histories, len(catalogue))
     config = model_args.model_config(*dense.shape)
     if checkpoint is not None:
-        check_same_shape(config, checkpoint)
+        check_same_shape(config, checkpoint, SHAPE)
     model = FilmTokenGPT2Model(config)
     model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram))
     if args.process_index == 0:

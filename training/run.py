@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedConfig
+
+from data_prep.errors import UserError
 from training.quiet import quiet_transformers
 from training.trainer import RatingTrainer
+
+
+def check_same_shape(config: PreTrainedConfig, checkpoint: str, names: Sequence[str]) -> None:
+    """
+    Raises:
+        UserError: when the checkpoint to resume is of a model of another shape: one of the entries `names` of its
+            config differs.
+    """
+    before = type(config).from_pretrained(checkpoint)
+    for name in names:
+        if getattr(before, name) != getattr(config, name):
+            raise UserError(
+                f"{checkpoint}: has {name} {getattr(before, name)}, not {getattr(config, name)}; resume with "
+                "the options and the data of the run, or start anew with --overwrite"
+            )
 
 
 def run(
@@ -26,7 +44,7 @@ def run(
             has shared them out over the processes, otherwise with None.
 
     Returns:
-        The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
+        The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` by the trainer's validation protocol.
     """
     started = time.monotonic()
     trainer.save_folder = save
@@ -49,7 +67,7 @@ def run(
     scores = trainer.evaluate()
     if trainer.is_world_process_zero():
         print(
-            f"validation users, every rating after those before it: RMSE {scores['eval_rmse']:.3f} (1..10), "
+            f"validation users, {trainer.validation_protocol}: RMSE {scores['eval_rmse']:.3f} (1..10), "
             f"reward accuracy {scores['eval_reward_accuracy']:.3f}, NLL {scores['eval_nll']:.3f}"
         )
     return scores

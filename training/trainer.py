@@ -168,6 +168,7 @@ class RatingTrainer(Trainer):
 
     args: RatingTrainingArguments
     num_ratings = NUM_RATINGS  # that the model's logits tell apart
+    validation_protocol = "every rating after those before it"  # what `evaluate` scores, in words
 
     def __init__(self, *, args: RatingTrainingArguments, **kwargs):
         self.pushes: HubPushes | None = None  # on the first process, with push_to_hub

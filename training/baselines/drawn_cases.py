@@ -41,8 +41,15 @@ class DrawnCases:
             histories (`Histories`): of a split.
             longest (`int`): ratings of a history, at most.
             seed (`int`): of the draw.
+
+        Raises:
+            UserError: when there is none.
         """
         users = np.flatnonzero(histories.lengths() > NUM_TARGETS)
+        if not len(users):
+            raise UserError(
+                f"none of the {len(histories)} users of a split has over {NUM_TARGETS} ratings; build it with larger splits"
+            )
         films = np.zeros((len(users), NUM_TARGETS + longest), dtype=np.int64)
         ratings = np.zeros((len(users), NUM_TARGETS + longest), dtype=np.int64)
         draw = np.random.default_rng(seed)
@@ -85,10 +92,6 @@ class Judge:
 
     def __init__(self, validation: Histories, seed: int):
         self.cases = DrawnCases.draw(validation, SPREAD_LENGTHS[-1], seed)
-        if not len(self.cases):
-            raise UserError(
-                f"no validation user has over {NUM_TARGETS} ratings; build the data set with a larger validation split"
-            )
         # A spread measured on a handful of users would be the spread of everyone with such a history.
         enough = min(FEW_USERS, len(self.cases))
         self.lengths = [length for length in SPREAD_LENGTHS if len(self.cases.with_room(length)) >= enough]

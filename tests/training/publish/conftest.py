@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_server import HubServer
-from training import baseline, film_token_gpt2, text_gpt2
+from training import baseline, deepfm, film_token_gpt2, text_gpt2
 
 SMALL = ["--hidden-size", "16", "--num-hidden-layers", "1", "--num-attention-heads", "2", "--use-cpu", "True"]
 BRIEF = ["--max-steps", "4", "--logging-steps", "1"]
@@ -17,6 +17,7 @@ TEXTS = ["--max-film-tokens", "60", "--max-history-length", "4"]
 MODELS: dict[str, tuple[Callable[[list[str]], None], list[str]]] = {
     "film_token_gpt2": (film_token_gpt2.main, [*SMALL, *BRIEF]),
     "text_gpt2": (text_gpt2.main, [*SMALL, *BRIEF, *TEXTS]),
+    "deepfm": (deepfm.main, [*BRIEF, "--use-cpu", "True"]),
     "rating_baseline": (baseline.main, ["--kind", "shrunk-bias"]),
 }
 

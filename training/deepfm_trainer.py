@@ -1,0 +1,162 @@
+"""The trainer of DeepFM, and its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import EarlyStoppingCallback
+
+from data_prep.dataset import Histories
+from modeling.deepfm import DeepFMModel
+from modeling.losses import RewardLoss
+from training import metrics
+from training.baselines.drawn_cases import DrawnCases
+from training.cases import NUM_TARGETS
+from training.rating_blocks import RatingBlocks, join_blocks
+from training.trainer import RatingTrainer, RatingTrainingArguments
+from training.user_prior import draw_histories, fit_user_prior
+
+
+@dataclass
+class DeepFMTrainingArguments(RatingTrainingArguments):
+    r"""
+    Arguments of a [`DeepFMTrainer`]: those of [`RatingTrainingArguments`] and these.
+
+    Args:
+        user_penalty (`float`, defaults to 1.0): precision of the prior that pulls every training user's vector to
+            zero: half of this times its squared length counts as much as one rating's loss, once a user.
+        early_stopping_patience (`int`, defaults to 0): validations without a lower NLL of validation users after which
+            training ends; the best weights are kept. 0 trains to the end.
+
+    `targets` and `squared_error` matter to the head `"ratings"` alone. `weight_decay` leaves users' vectors to their
+    prior. `max_history_length` is how many ratings of a validation user are known.
+
+    Changed defaults: batches of 64 blocks of 256 ratings, soft labels with no squared error, beta2 0.999, histories of
+    100 ratings.
+    """
+
+    per_device_train_batch_size: int = field(
+        default=64, metadata={"help": "blocks of 256 ratings in a batch, per process; the paper's batches are 2 to 4"}
+    )
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "validation users fitted together"})
+    adam_beta2: float = field(default=0.999, metadata={"help": "decay of AdamW's second moment"})
+    targets: str = field(default="soft", metadata=RatingTrainingArguments.__dataclass_fields__["targets"].metadata)
+    squared_error: float = field(
+        default=0.0, metadata={"help": "weight of the expected rating's squared error in the loss"}
+    )
+    max_history_length: int = field(default=100, metadata={"help": "known ratings of a validation user, at most"})
+
+    user_penalty: float = field(default=1.0, metadata={"help": "precision of the prior of training users' vectors"})
+    early_stopping_patience: int = field(
+        default=0, metadata={"help": "validations without a better one until training ends; 0: never"}
+    )
+
+    def __post_init__(self):
+        if not 0 <= self.user_penalty < float("inf"):
+            raise ValueError(f"user_penalty must be a number from 0 on, got {self.user_penalty}")
+        if self.early_stopping_patience < 0:
+            raise ValueError(f"early_stopping_patience must be at least 0, got {self.early_stopping_patience}")
+        if self.early_stopping_patience:
+            if self.eval_strategy == "no":
+                self.eval_strategy = "epoch"
+            # The best weights can be kept only where a checkpoint goes with every validation.
+            self.save_strategy = self.eval_strategy
+            self.save_steps = self.eval_steps or self.logging_steps
+            self.load_best_model_at_end, self.metric_for_best_model, self.greater_is_better = True, "nll", False
+        super().__post_init__()
+
+
+class DeepFMTrainer(RatingTrainer):
+    """
+    A [`RatingTrainer`] over single ratings. Validation users are new users: their vectors are fitted to their known
+    ratings as `predict` does it, under the prior of training users, which is found anew before every validation.
+
+    Args:
+        model (`DeepFMModel`): the model.
+        args (`DeepFMTrainingArguments`): how to train.
+        histories (`Histories`): of training users, in the order of the model's users.
+        validation (`Histories`): of validation users.
+        kwargs: as for `transformers.Trainer`.
+    """
+
+    args: DeepFMTrainingArguments
+    validation_protocol = f"{NUM_TARGETS} ratings each after the others"
+
+    def __init__(
+        self,
+        *,
+        model: DeepFMModel,
+        args: DeepFMTrainingArguments,
+        histories: Histories,
+        validation: Histories,
+        **kwargs,
+    ):
+        self.cases = DrawnCases.draw(validation, args.max_history_length, args.seed)
+        self.prior_histories = draw_histories(histories, args.seed)
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=RatingBlocks(histories, args.seed),
+            eval_dataset=self.cases,
+            data_collator=join_blocks,
+            **kwargs,
+        )
+        head = model.config.head
+        reward_loss = None if head == "ratings" else RewardLoss(head.removeprefix("reward-"))
+
+        def compute_loss(outputs, labels, num_items_in_batch=None):
+            if reward_loss is None:
+                loss = self.rating_loss(outputs.rating_logits, labels, num_items_in_batch)
+            else:
+                loss = reward_loss(outputs.logits[..., 0], labels, num_items_in_batch)
+            items = labels.numel() if num_items_in_batch is None else num_items_in_batch
+            return loss + self.args.user_penalty * outputs.user_penalties.sum() / items
+
+        self.compute_loss_func = compute_loss
+        if args.early_stopping_patience:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+
+    def get_decay_parameter_names(self, model) -> list[str]:
+        return [name for name in super().get_decay_parameter_names(model) if not name.endswith("user_vectors.weight")]
+
+    def fit_user_prior(self) -> DeepFMModel:
+        """The model, its prior of users' vectors as the weights of now have it."""
+        model = self.accelerator.unwrap_model(self.model)
+        fit_user_prior(model, *self.prior_histories, precision=self.args.user_penalty)
+        return model
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
+        """NLL, RMSE and reward accuracy of `NUM_TARGETS` ratings of every validation user, given the others."""
+        model = self.fit_user_prior()
+        training = model.training
+        model.eval()
+        history = slice(NUM_TARGETS, NUM_TARGETS + self.args.max_history_length)
+        films, ratings = torch.from_numpy(self.cases.films), torch.from_numpy(self.cases.ratings)
+        probabilities = torch.cat(
+            [
+                model.predict(*(part.to(self.args.device) for part in batch))
+                for batch in zip(
+                    *(
+                        part.split(self.args.eval_batch_size)
+                        for part in (films[:, history], ratings[:, history], films[:, :NUM_TARGETS])
+                    ),
+                    strict=True,
+                )
+            ]
+        )
+        model.train(training)
+        predicted = probabilities.flatten(0, 1).cpu().numpy()
+        truth: np.ndarray = ratings[:, :NUM_TARGETS].flatten().numpy()
+        scores = {
+            f"{metric_key_prefix}_{name}": float(metric(predicted, truth))
+            for name, metric in (
+                ("nll", metrics.negative_log_likelihood),
+                ("rmse", metrics.rmse),
+                ("reward_accuracy", metrics.reward_accuracy),
+            )
+        }
+        self.log(scores)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, scores)
+        return scores
