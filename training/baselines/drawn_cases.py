@@ -48,7 +48,7 @@ class DrawnCases:
         users = np.flatnonzero(histories.lengths() > NUM_TARGETS)
         if not len(users):
             raise UserError(
-                f"none of the {len(histories)} users of a split has over {NUM_TARGETS} ratings; build it with larger splits"
+                f"none of the {len(histories)} users of a split has over {NUM_TARGETS} ratings; build larger splits"
             )
         films = np.zeros((len(users), NUM_TARGETS + longest), dtype=np.int64)
         ratings = np.zeros((len(users), NUM_TARGETS + longest), dtype=np.int64)
