@@ -3,8 +3,9 @@ Train a GPT-2 that reads rated films as text, from OpenAI's weights or from scra
 
     reel train text-gpt2 --data data/letterboxd --output-dir models/text --objective weighted --lora-rank 16
 
-    reel train text-gpt2 --data data/sample --output-dir models/small --max-minutes 25 \\
-        --hidden-size 128 --num-hidden-layers 4 --num-attention-heads 4 --learning-rate 1e-3
+    reel train text-gpt2 --data data/letterboxd --output-dir models/small --max-minutes 25 \\
+        --hidden-size 64 --num-hidden-layers 2 --num-attention-heads 4 --max-film-tokens 50 \\
+        --per-device-train-batch-size 8 --learning-rate 3e-3
 
     accelerate launch --config_file training/recipes/eight_gpus.yaml -m training.text_gpt2 \\
         --data data/letterboxd --output-dir models/text
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 ADAPTER = "adapter"  # the folder of the LoRA adapter beside the merged model
-SHORT_WINDOWS_FROM_SCRATCH = 8_000
+SHORT_WINDOWS_FROM_SCRATCH = 16_000
 VALIDATION_USERS = 500  # with ten ratings each, their reward accuracy has a standard error of .007
 GPT2_SHAPE: dict[str, Any] = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
 
