@@ -18,7 +18,7 @@ from data_prep.errors import UserError
 TRAINING_RECORD = "training.json"
 FRAMEWORKS = ("reel-recommendations", "transformers", "torch", "accelerate", "datasets", "huggingface_hub", "numpy")
 
-Setting = str | int | float | bool | None
+Setting = str | int | float | bool | list[int] | None
 
 
 @dataclass

@@ -130,6 +130,8 @@ def test_a_report_of_paths_becomes_one_of_names(report: Path, tmp_path: Path) ->
     told = json.loads(report.read_text())
     renamed = {"film_token_gpt2": "a/final", "text_gpt2": "b/final", "rating_baseline": "rating_baseline"}
     told["data"] = "/home/ann/data/mine"
+    told["models"] = [model for model in told["models"] if model["name"] in renamed]
+    told["paired"] = [row for row in told["paired"] if {row["model"], row["baseline"]} <= set(renamed)]
     for model in told["models"]:
         model |= {"name": renamed[model["name"]], "path": f"/home/ann/{renamed[model['name']]}", "weights": None}
     for row in told["paired"]:
