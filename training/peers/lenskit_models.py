@@ -51,7 +51,8 @@ class LensKitModel(PeerModel):
             "item_id": train.film_indices,
             "rating": train.ratings.astype(np.float32),
         }
-        ratings = from_interactions_df(pd.DataFrame(rows))
+        # With films nobody has rated: item-kNN breaks on a history that holds a film it has never heard of.
+        ratings = from_interactions_df(pd.DataFrame(rows), items=np.arange(num_films))
         self.scorers = _scorers(kind)
         for scorer in self.scorers:
             scorer.train(ratings, TrainingOptions(rng=seed))

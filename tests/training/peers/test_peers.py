@@ -44,7 +44,7 @@ def test_a_peer_is_scored_like_a_baseline(name: str, histories: Histories) -> No
     judge.measure_spreads(model)
     assert judge.squared_error(model, 5) < 0.8 * judge.squared_error(model, 0)
 
-    films, ratings = torch.tensor([[0, 1, 2, -1], [0, 1, 2, 3]]), torch.tensor([[10, 10, 10, 0], [1, 1, 2, 1]])
+    films, ratings = torch.tensor([[0, 1, 2, -1], [0, 1, 2, 39]]), torch.tensor([[10, 10, 10, 0], [1, 1, 2, 1]])
     candidates = torch.tensor([[5, 39, 6], [5, 39, -1]])
     estimates = model.estimate(films, ratings, candidates)
     assert estimates.isfinite().all()
