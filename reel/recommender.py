@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
 from data_prep.catalogue import Catalogue
 from data_prep.errors import UserError
 from data_prep.member.export import read_history
 from data_prep.member.history import Export
 from reel.cases import EncodedCases
+from reel.filters import FilmFilter, genres_of
+from reel.influence import influences
+from reel.loading import from_hub, load_model
+from reel.ranking import Ranking, worth
 from training.metrics import RATING_VALUES as RATINGS
 from training.metrics import REWARD_RATING
 from training.quiet import quiet_transformers
@@ -35,6 +37,8 @@ MODEL_MODULES = {
 }
 # Films that a model ranks where a whole catalogue would take it minutes: those with the highest mean ratings.
 SHORTLISTS = {"text_gpt2": 200}
+# The latest ratings of a long history that a first ranking reads.
+GLANCE = 150
 # How much of a batch is scored at once: history tokens, and candidates over all its histories.
 TOKENS_AT_ONCE = 32_768
 CANDIDATES_AT_ONCE = 32_768
@@ -44,8 +48,8 @@ History = Sequence[tuple[str, int]]
 
 @dataclass
 class Reason:
-    """A rated film that a recommendation leans on; `weight` is its cosine similarity in the model's film space,
-    0..1."""
+    """A rated film that a recommendation leans on; `weight` is its cosine similarity in the model's film space, 0..1;
+    of `Recommender.influential`, the rating points by which the prediction falls without it."""
 
     film_id: str
     title: str
@@ -110,7 +114,7 @@ class Recommender:
         """
         folder = Path(folder_or_repo).expanduser()
         if not folder.exists():
-            folder = _from_hub(str(folder_or_repo), revision)
+            folder = from_hub(str(folder_or_repo), revision)
         try:
             model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -122,7 +126,7 @@ class Recommender:
         import_module(MODEL_MODULES[model_type])
         catalogue = Catalogue.load(folder)
         try:
-            return cls(_load_model(folder), catalogue)
+            return cls(load_model(folder), catalogue)
         except UserError as error:
             raise UserError(f"{folder_or_repo}: {error}; train it again with `reel train`") from error
 
@@ -175,7 +179,11 @@ class Recommender:
         Raises:
             UserError: for a film id that is not in the catalogue, or a rating that is none.
         """
-        encoded = EncodedCases.from_table(cases, self.catalogue.index)
+        return self.predict_encoded(EncodedCases.from_table(cases, self.catalogue.index))
+
+    @torch.inference_mode()
+    def predict_encoded(self, encoded: EncodedCases) -> np.ndarray:
+        """`predict_cases` of cases in catalogue rows: `(cases, 10)`, float32."""
         probabilities = np.empty((len(encoded), 10), dtype=np.float32)
         for batch in encoded.batches(TOKENS_AT_ONCE, CANDIDATES_AT_ONCE):
             tensors = (torch.from_numpy(array).to(self.model.device) for array in batch.arrays)
@@ -206,23 +214,82 @@ class Recommender:
             include_seen (`bool`): whether films of `history` and `seen` may be recommended.
             seen (`list[str]`): further films that the person has watched.
         """
+        hidden = () if include_seen else [*dict(history), *seen]
+        ranking = self.rank(history, FilmFilter(genres=genres, years=years), hidden=hidden, at_least=top)
+        best = ranking.taken(slice(top))
+        reasons = self._reasons(*self._rows(history), best.rows, top=3)
+        return self.describe(best, reasons)
+
+    def rank(
+        self,
+        history: History,
+        where: FilmFilter | None = None,
+        *,
+        hidden: Sequence[str] = (),
+        caution: float = 0.0,
+        at_least: int = 0,
+        exact: int | None = None,
+    ) -> Ranking:
+        """
+        All films that fit, best first; of the several entries of one film, the best.
+
+        Args:
+            history, as in `predict`.
+            where (`FilmFilter`, *optional*): what the films must fit.
+            hidden (`list[str]`): films that are left out, with all entries of the same film.
+            caution (`float`): see `reel.ranking.worth`.
+            at_least (`int`): how many films a model that ranks a shortlist must rank.
+            exact (`int`, *optional*): after a history of over 150 ratings, all films are ranked by the latest 150 of
+                them, and this many of the best again by the whole history. A catalogue is ranked in a fraction of the
+                time, and only what lies beyond the first `exact` films can differ.
+        """
         history_films, history_ratings = self._rows(history)
-        candidates = self._candidates(genres, years)
-        if not include_seen:
-            watched = self._groups[np.concatenate([history_films, self._film_rows(seen)])]
-            candidates = candidates[~np.isin(self._groups[candidates], watched)]
+        candidates = (where or FilmFilter()).rows(self.catalogue.films)
+        if hidden:
+            candidates = candidates[~np.isin(self.groups[candidates], self.groups[self._film_rows(hidden)])]
         if self.model.config.model_type in SHORTLISTS:
-            candidates = self._best_on_average(candidates, max(top, SHORTLISTS[self.model.config.model_type]))
+            candidates = self._best_on_average(candidates, max(at_least, SHORTLISTS[self.model.config.model_type]))
         if not len(candidates):
-            return []
-        probabilities = self._predict(history_films, history_ratings, candidates)
-        order = np.argsort(-(probabilities @ RATINGS), kind="stable")
-        _, first = np.unique(self._groups[candidates[order]], return_index=True)
-        best = order[np.sort(first)][:top]  # of the several entries of one film, the best
-        reasons = self._reasons(history_films, history_ratings, candidates[best], top=3)
+            return Ranking(candidates, np.empty((0, 10), dtype=np.float32))
+        if exact is None or len(history_films) <= GLANCE or len(candidates) <= exact:
+            probabilities = self._predict(history_films, history_ratings, candidates)
+            order = np.argsort(-worth(probabilities, caution), kind="stable")
+        else:
+            probabilities = self._predict(history_films[-GLANCE:], history_ratings[-GLANCE:], candidates)
+            order = np.argsort(-worth(probabilities, caution), kind="stable")
+            best = order[:exact]
+            probabilities[best] = self._predict(history_films, history_ratings, candidates[best])
+            order[:exact] = best[np.argsort(-worth(probabilities[best], caution), kind="stable")]
+        _, first = np.unique(self.groups[candidates[order]], return_index=True)
+        best = order[np.sort(first)]
+        return Ranking(candidates[best], probabilities[best])
+
+    def describe(self, ranking: Ranking, reasons: Sequence[list[Reason]]) -> list[Recommendation]:
+        """The films of a ranking with what the catalogue says of them, and why they are there."""
         return [
-            self._recommendation(int(candidates[i]), probabilities[i], because)
-            for i, because in zip(best, reasons, strict=True)
+            self._recommendation(int(row), probabilities, because)
+            for row, probabilities, because in zip(ranking.rows, ranking.probabilities, reasons, strict=True)
+        ]
+
+    def influential(self, history: History, films: Sequence[str], top: int = 3) -> list[list[Reason]]:
+        """For every one of some films the rated films whose removal changes its prediction most; `weight` is by how
+        many rating points it falls without them. For a model that takes minutes to rank, those of `explain`."""
+        history_films, history_ratings = self._rows(history)
+        rows = self._film_rows(films)
+        if self.model.config.model_type in SHORTLISTS:
+            return self._reasons(history_films, history_ratings, rows, top)
+        titles = self.catalogue.films["title"]
+        return [
+            [
+                Reason(
+                    film_id=self.catalogue.film_ids[history_films[place]],
+                    title=titles[int(history_films[place])],
+                    rating=int(history_ratings[place]),
+                    weight=round(change, 4),
+                )
+                for place, change in found
+            ]
+            for found in influences(self, history_films, history_ratings, rows, top)
         ]
 
     def explain(self, history: History, film_id: str, top: int = 3) -> list[Reason]:
@@ -246,7 +313,7 @@ class Recommender:
     @cached_property
     def genres(self) -> list[str]:
         """Every genre of the catalogue, in alphabetical order."""
-        return sorted(self.catalogue.films["genres"].explode().drop_nulls().unique().to_list())
+        return genres_of(self.catalogue.films)
 
     @cached_property
     def years(self) -> tuple[int, int]:
@@ -255,12 +322,12 @@ class Recommender:
         return (int(years.min()), int(years.max())) if len(years) else (0, 0)  # type: ignore[arg-type]
 
     @cached_property
-    def _groups(self) -> np.ndarray:
+    def groups(self) -> np.ndarray:
         """A number for every film that the entries of one film share: `(films,)`."""
         return np.unique(self.catalogue.films["film_group"].to_list(), return_inverse=True)[1]
 
     @cached_property
-    def _film_space(self) -> np.ndarray:
+    def film_space(self) -> np.ndarray:
         """Unit vectors of all films, around their mean: `(films, width)`."""
         vectors = self.model.film_vectors()
         space = (
@@ -288,22 +355,6 @@ class Recommender:
             raise UserError(f"rating {wrong[0][1]!r} of {wrong[0][0]!r} is not one of 1..10 (half stars doubled)")
         return self._film_rows(list(latest)), np.array(list(latest.values()), dtype=np.int64)
 
-    def _candidates(self, genres: Sequence[str], years: tuple[int | None, int | None] | None) -> np.ndarray:
-        films = self.catalogue.films
-        chosen = np.ones(len(films), dtype=bool)
-        if genres:
-            wanted = {genre.casefold(): genre for genre in self.genres}
-            unknown = [genre for genre in genres if genre.casefold() not in wanted]
-            if unknown:
-                raise UserError(f"no film has the genre {unknown[0]!r}; known are {', '.join(self.genres)}")
-            names = [wanted[genre.casefold()] for genre in genres]
-            chosen &= np.array([any(name in names for name in film or ()) for film in films["genres"].to_list()])
-        if years is not None:
-            first, last = years
-            known = films["year"].fill_null(-1).to_numpy()
-            chosen &= (known >= (first if first is not None else 0)) & (known <= (last if last is not None else 9999))
-        return np.flatnonzero(chosen)
-
     def _best_on_average(self, candidates: np.ndarray, size: int) -> np.ndarray:
         """The `size` candidates with the highest mean rating among training users, as the baseline film-mean has it:
         the overall mean where a film has no ratings."""
@@ -317,7 +368,7 @@ class Recommender:
     ) -> list[list[Reason]]:
         if not len(history_films):
             return [[] for _ in films]
-        similarity = self._film_space[films] @ self._film_space[history_films].T
+        similarity = self.film_space[films] @ self.film_space[history_films].T
         titles = self.catalogue.films["title"]
         reasons = []
         for film, row in zip(films, similarity, strict=True):
@@ -346,35 +397,3 @@ class Recommender:
             probabilities=[float(probability) for probability in probabilities],
             because=because,
         )
-
-
-def _load_model(folder: Path) -> PreTrainedModel:
-    """The model of a folder with every one of its weights: transformers would draw those that are missing."""
-    try:
-        with quiet_transformers():
-            model, loading = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are told of below, by name
-            )
-    except Exception as error:  # no end to what a damaged folder makes of transformers, safetensors and torch
-        raise UserError(f"the model's weights cannot be read ({error})") from error
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if loading[kind]:
-            example = min(map(str, loading[kind]))
-            raise UserError(f"the weights do not fit config.json ({kind.replace('_', ' ')}, such as {example})")
-    return model
-
-
-def _from_hub(repo: str, revision: str | None) -> Path:
-    try:
-        return Path(
-            snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.safetensors", "catalogue/*"])
-        )
-    except HFValidationError:
-        raise UserError(f"{repo}: no such folder; train a model with `reel train`") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{repo}: no such folder, and the Hub has no such model for you ({reason})") from error
