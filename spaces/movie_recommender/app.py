@@ -23,9 +23,12 @@ if str(HERE) not in sys.path:  # loaded by path, as `reel demo` does
     sys.path.insert(0, str(HERE))
 
 import gradio as gr  # noqa: E402
-from service import COUNTS, Service  # noqa: E402
+import rendering  # noqa: E402
+from api import add_endpoints, limited  # noqa: E402
+from controls import filter_controls, take_away, two_people_tab  # noqa: E402
+from limits import Limits  # noqa: E402
+from service import Page, Service  # noqa: E402
 from session import Session  # noqa: E402
-from takeaway import recommendations_csv  # noqa: E402
 from theme import THEME  # noqa: E402
 from uploads import ABANDONED_AFTER, private_folder  # noqa: E402
 
@@ -38,13 +41,16 @@ MODEL_RUNS = 2  # recommendations computed at the same time
 HEADER = """<header class="masthead"><h1>Reel</h1>
 <p>Tell it what you thought of a few films. It tells you what to watch next.</p></header>"""
 FOOTER = """<footer class="colophon"><p>Your ratings are kept for this visit only. An export you bring is deleted as
-soon as it has been read. This page asks nothing of any other site.</p></footer>"""
+soon as it has been read. This page asks nothing of any other site, but for posters, and those only when you turn them
+on.</p></footer>"""
 
 
-def build_app(recommender: Any) -> gr.Blocks:
+def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
     """The page for one `reel.Recommender` (or anything with its methods). Launch it with `launch`."""
     service = Service(recommender, private_folder())
-    first = service.recommend(Session())
+    limits = limits or Limits()
+    newcomer = Session()
+    first = service.recommend(newcomer)
     page_js = (HERE / "page.js").read_text(encoding="utf-8")
 
     def find_films(text: object) -> list[dict[str, Any]]:
@@ -53,20 +59,27 @@ def build_app(recommender: Any) -> gr.Blocks:
     with gr.Blocks(
         title="Reel: what to watch next", analytics_enabled=False, delete_cache=(300, ABANDONED_AFTER)
     ) as app:
-        session = gr.State(Session())
+        session = gr.State(newcomer)
         shown = gr.State(first.films)
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="you", scale=5, min_width=300):
+                question = gr.HTML(
+                    service.question(newcomer),
+                    head=f"<script>{page_js}</script>",  # of the first part on the page, as the others need it
+                    js_on_load="reel.question(element, (data) => trigger('edit', data), watch)",
+                    apply_default_css=False,
+                    elem_id="question",
+                )
                 search = gr.HTML(
-                    service.search_state(Session()),
+                    service.search_state(newcomer),
                     html_template=(HERE / "search.html").read_text(encoding="utf-8"),
-                    head=f"<script>{page_js}</script>",
-                    js_on_load="reel.search(element, (data) => trigger('edit', data), props, server, watch)",
+                    js_on_load="reel.search(element, trigger, props, server, watch)",
                     server_functions=[find_films],
                     apply_default_css=False,
                     elem_id="search",
                 )
+                film = gr.HTML("", apply_default_css=False, elem_id="film")
                 gr.HTML(
                     '<h2>Import from Letterboxd</h2><p class="quiet">The zip of your account export '
                     "(Settings, Data), or its ratings.csv or diary.csv.</p>",
@@ -77,49 +90,61 @@ def build_app(recommender: Any) -> gr.Blocks:
                     label="Account export", show_label=False, height=124, elem_id="upload", elem_classes="drop"
                 )
                 report = gr.HTML("", apply_default_css=False, elem_id="report")
-                heading = gr.HTML(service.ratings_heading(Session()), apply_default_css=False, elem_classes="section")
+                heading = gr.HTML(service.ratings_heading(newcomer), apply_default_css=False, elem_classes="section")
                 ratings = gr.HTML(
-                    service.ratings_list(Session()),
+                    service.ratings_list(newcomer),
                     js_on_load="reel.ratings(element, (data) => trigger('edit', data), watch)",
                     apply_default_css=False,
                     elem_id="ratings",
                 )
-            with gr.Column(elem_id="films", scale=9, min_width=300):
-                gr.HTML("<h2>What to watch next</h2>", apply_default_css=False)
-                status = gr.HTML(first.summary, apply_default_css=False, elem_id="status")
-                with gr.Row(elem_id="filters"):
-                    genres = gr.Dropdown(
-                        list(recommender.genres), value=[], multiselect=True, label="Genres", scale=3, min_width=200
+            with gr.Column(elem_id="films", scale=9, min_width=300), gr.Tabs():
+                with gr.Tab("What to watch"):
+                    status = gr.HTML(first.summary, apply_default_css=False, elem_id="status")
+                    filters = filter_controls(recommender)
+                    table = gr.HTML(
+                        first.table,
+                        js_on_load="reel.table(element)",
+                        apply_default_css=False,
+                        elem_id="recommendations",
                     )
-                    first_year, last_year = recommender.years
-                    since = gr.Textbox(
-                        label="From year",
-                        placeholder=str(first_year),
-                        max_length=4,
-                        max_lines=1,
-                        scale=1,
-                        min_width=84,
+                    pages = gr.HTML(
+                        first.pages,
+                        js_on_load="reel.pages(element, (data) => trigger('select', data))",
+                        apply_default_css=False,
+                        elem_id="pages",
                     )
-                    until = gr.Textbox(
-                        label="To year", placeholder=str(last_year), max_length=4, max_lines=1, scale=1, min_width=84
-                    )
-                    top = gr.Dropdown(
-                        COUNTS, value=COUNTS[1], label="How many", filterable=False, scale=1, min_width=96
-                    )
-                    hide_seen = gr.Checkbox(True, label="Hide what I have seen", min_width=0, elem_id="hide-seen")
-                table = gr.HTML(
-                    first.table, js_on_load="reel.table(element)", apply_default_css=False, elem_id="recommendations"
-                )
-                download = gr.Button("Download as CSV", size="sm", elem_id="download")
-                csv_text = gr.Textbox(visible=False)
+                    take_away(session, shown, recommender.catalogue.films)
+                with gr.Tab("Two people"):
+                    two_people_tab(service, session, limits)
+                with gr.Tab("Your taste") as taste_tab:
+                    taste = gr.HTML(service.taste(newcomer), apply_default_css=False, elem_id="taste")
         gr.HTML(FOOTER, apply_default_css=False)
 
-        yours = [session, search, heading, ratings, report]
+        yours = [session, search, question, heading, ratings, report]
 
-        def edit(now: Session, event: gr.EventData) -> tuple[Any, ...]:
+        def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+            limited(limits.edits, request)
             return service.edit(now, event._data)
 
-        for part in (search, ratings):
+        def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
+            return guarded(limits, request, service.look, now, event._data)
+
+        def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
+            limited(limits.uploads, request)
+            return service.bring_export(path, now)
+
+        def recommend(now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
+            try:
+                found = limits.within(service.recommend, now, *values, page)
+            except UserError as error:
+                found = Page([], rendering.error(str(error)), "")
+            return found.films, found.summary, found.table, found.pages
+
+        def turn(event: gr.EventData, now: Session, *values: Any) -> tuple[Any, ...]:
+            page = event._data.get("page") if isinstance(event._data, dict) else 1
+            return recommend(now, *values, page=page if isinstance(page, int) else 1)
+
+        for part in (search, question, ratings):
             # One at a time and none dropped: three quick ratings must all arrive.
             part.edit(
                 edit,
@@ -131,8 +156,11 @@ def build_app(recommender: Any) -> gr.Blocks:
                 show_progress="hidden",
                 api_visibility="private",
             )
+        search.select(
+            look, [session], [film], trigger_mode="always_last", show_progress="hidden", api_visibility="private"
+        )
         upload.upload(
-            service.bring_export,
+            bring_export,
             [upload, session],
             [upload, *yours],
             concurrency_limit=MODEL_RUNS,
@@ -140,17 +168,12 @@ def build_app(recommender: Any) -> gr.Blocks:
             show_progress="hidden",
             api_visibility="private",
         )
-        filters = [genres, since, until, top, hide_seen]
-
-        def recommend(*values: Any) -> tuple[Any, ...]:
-            page = service.recommend(*values)
-            return page.films, page.summary, page.table
-
+        outputs = [shown, status, table, pages]
         gr.on(
             [session.change, *(choice.change for choice in filters)],
             recommend,
             [session, *filters],
-            [shown, status, table],
+            outputs,
             trigger_mode="always_last",
             concurrency_limit=MODEL_RUNS,
             concurrency_id="recommend",
@@ -158,11 +181,35 @@ def build_app(recommender: Any) -> gr.Blocks:
             show_progress_on=[table],
             api_visibility="private",
         )
-        # The text goes to the browser, which saves it: no file is written here.
-        download.click(
-            recommendations_csv, [shown], [csv_text], show_progress="hidden", api_visibility="private"
-        ).then(None, [csv_text], None, js="(text) => { reel.download(text); }")
+        pages.select(
+            turn,
+            [session, *filters],
+            outputs,
+            trigger_mode="always_last",
+            concurrency_id="recommend",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        gr.on(
+            [taste_tab.select, session.change],
+            service.taste,
+            [session],
+            [taste],
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        add_endpoints(service, limits)
     return app.queue(max_size=WAITING_LIMIT)
+
+
+def guarded(limits: Limits, request: gr.Request, work: Any, *arguments: Any) -> str:
+    """HTML that `work` makes, within the limits; over them, a sentence."""
+    limited(limits.edits, request)
+    try:
+        return limits.within(work, *arguments)
+    except UserError as error:
+        return rendering.error(str(error))
 
 
 def launch(app: gr.Blocks, **options: Any) -> str:

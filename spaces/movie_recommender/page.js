@@ -56,7 +56,8 @@ window.reel ??= (() => {
   const label = (film) => (film.year ? `${film.title} (${film.year})` : film.title);
 
   // A combobox (ARIA 1.2): the server finds at most ten films; only the newest answer is shown.
-  function search(element, send, props, server, watch) {
+  function search(element, trigger, props, server, watch) {
+    const send = (data) => trigger("edit", data);
     const part = (name) => element.querySelector(`[data-part=${name}]`);
     const [box, list, count, picked, starters] = ["box", "list", "count", "picked", "starters"].map(part);
     const stars = picked.querySelector(".stars");
@@ -136,6 +137,7 @@ window.reel ??= (() => {
       input.setAttribute("aria-label", `Your rating of ${label(film)}`);
       show(stars, rating);
       picked.hidden = false;
+      trigger("select", { film_id: film.film_id }); // what this visitor would give it
       input.focus();
     };
     const offer = () => {
@@ -223,6 +225,30 @@ window.reel ??= (() => {
     });
   }
 
+  // The film that is asked about: a click on its stars rates it, Enter too.
+  function question(element, send, watch) {
+    bindStars(element, (stars, rating) => send({ action: "rate", film_id: stars.dataset.film, rating }));
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-action]");
+      if (button) send({ action: button.dataset.action, film_id: button.dataset.film });
+    });
+    watch("value", () => {
+      const stars = element.querySelector(".stars");
+      if (!stars) return;
+      stars.querySelector("input").value = 0;
+      show(stars, 0);
+    });
+  }
+
+  function pages(element, turn) {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("button.turn");
+      if (!button) return;
+      turn({ page: Number(button.dataset.page) });
+      document.querySelector("#status")?.scrollIntoView({ block: "start", behavior: "smooth" });
+    });
+  }
+
   function table(element) {
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button.seen-it");
@@ -232,14 +258,14 @@ window.reel ??= (() => {
     });
   }
 
-  function download(text) {
+  function download(text, name) {
     if (!text) return;
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
-    link.download = "recommendations.csv";
+    link.href = URL.createObjectURL(new Blob([text], { type: `text/${name.endsWith("json") ? "json" : "csv"};charset=utf-8` }));
+    link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  return { search, ratings, table, download };
+  return { search, question, ratings, table, pages, download };
 })();

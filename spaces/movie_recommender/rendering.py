@@ -42,7 +42,7 @@ def ratings_list(rows: Sequence[tuple[str, str, int | None, int]], listed: int) 
             "where you can change your mind.</p>"
         )
     items = "".join(
-        f'<li><span class="film">{_named(title, year)}</span>{star_input(rating, film_id, title)}'
+        f'<li><span class="film">{named(title, year)}</span>{star_input(rating, film_id, title)}'
         f'<button type="button" class="remove" data-film="{escape(film_id)}" '
         f'aria-label="Remove {escape(title)}">×</button></li>'
         for film_id, title, year, rating in rows[:listed]
@@ -57,8 +57,8 @@ def ratings_list(rows: Sequence[tuple[str, str, int | None, int]], listed: int) 
     )
 
 
-def distribution(probabilities: Sequence[float], scale: float) -> str:
-    """Ten bars, half a star to five; `scale` is the probability that fills the height."""
+def distribution(probabilities: Sequence[float], scale: float, what: str = "Chance of each rating") -> str:
+    """Ten bars, half a star to five; `scale` is the probability that fills the height, `what` is said before them."""
     heights = [max(1.0, HEIGHT * min(1.0, probability / scale)) for probability in probabilities]
     bars = "".join(
         f'<rect class="{"good" if rating >= REWARD else "low"}" x="{(rating - 1) * (BAR + GAP)}" '
@@ -71,34 +71,43 @@ def distribution(probabilities: Sequence[float], scale: float) -> str:
     width = 10 * (BAR + GAP) - GAP
     return (
         f'<svg class="bars" viewBox="0 0 {width} {HEIGHT + 12}" role="img" '
-        f'aria-label="Chance of each rating: {words}">'
+        f'aria-label="{what}: {words}">'
         f"<title>{words}</title>{bars}"
         f'<text x="0" y="{HEIGHT + 11}">½</text><text x="{width}" y="{HEIGHT + 11}" text-anchor="end">5</text></svg>'
     )
 
 
-def recommendations_table(films: Sequence[Any], genres: Mapping[str, Sequence[str]]) -> str:
-    """`Recommendation`s as a table that folds into cards on a phone; `genres` are named by film id."""
+def recommendations_table(
+    films: Sequence[Any],
+    genres: Mapping[str, Sequence[str]],
+    posters: Mapping[str, str] | None = None,
+    layout: str = "Table",
+) -> str:
+    """`Recommendation`s as a table that folds into cards on a phone, or as a grid of cards on any screen; `genres` and
+    the addresses of `posters` by film id. Without posters the page asks no other host for anything."""
     if not films:
         return (
             '<div class="nothing"><p class="nothing-title">No film fits these filters.</p>'
-            "<p>Widen the years, or take away a genre.</p></div>"
+            "<p>Widen the years, or take away a genre or another wish.</p></div>"
         )
     why = "Because you rated" if any(film.because for film in films) else "Why"
     scale = max(max(film.probabilities) for film in films)
-    rows = "".join(_recommendation(film, genres.get(film.film_id, ()), scale) for film in films)
+    rows = "".join(
+        _recommendation(film, genres.get(film.film_id, ()), scale, (posters or {}).get(film.film_id)) for film in films
+    )
+    look = "films grid" if layout == "Grid" else "films"
     # The roles are spelled out because a table laid out as cards (display: grid) loses them.
     heads = "".join(
         f'<th role="columnheader" scope="col">{name}</th>'
         for name in ("Film", "Year", "Expected", "Likely ratings", why)
     )
     return (
-        '<table class="films" role="table" aria-label="Recommended films"><thead role="rowgroup">'
+        f'<table class="{look}" role="table" aria-label="Recommended films"><thead role="rowgroup">'
         f'<tr role="row">{heads}</tr></thead><tbody role="rowgroup">{rows}</tbody></table>'
     )
 
 
-def _recommendation(film: Any, genres: Sequence[str], scale: float) -> str:
+def _recommendation(film: Any, genres: Sequence[str], scale: float, poster: str | None) -> str:
     year = "" if film.year is None else str(film.year)
     title, film_id = escape(film.title), escape(film.film_id)
     kinds = f'<span class="genres">{escape(", ".join(genres[:3]))}</span>' if genres else ""
@@ -112,7 +121,8 @@ def _recommendation(film: Any, genres: Sequence[str], scale: float) -> str:
     else:
         why = '<span class="quiet">Well liked by many</span>'
     return (
-        f'<tr role="row"><th role="rowheader" scope="row" class="title"><span class="name">{title}</span>{kinds}'
+        f'<tr role="row"><th role="rowheader" scope="row" class="title">{_poster(poster)}'
+        f'<span class="name">{title}</span>{kinds}'
         f'<button type="button" class="link seen-it" data-film="{film_id}" data-title="{title}" data-year="{year}" '
         f'aria-label="Rate {title}">Seen it? Rate it</button></th>'
         f'<td role="cell" class="year">{year}</td>'
@@ -121,6 +131,57 @@ def _recommendation(film: Any, genres: Sequence[str], scale: float) -> str:
         f'<span class="chance">{film.reward_probability:.0%} for 3½+</span></td>'
         f'<td role="cell" class="spread">{distribution(film.probabilities, scale)}</td>'
         f'<td role="cell" class="why">{why}</td></tr>'
+    )
+
+
+def _poster(address: str | None) -> str:
+    """A picture from another host, asked for only when it scrolls into view, without telling where from."""
+    if not address:
+        return ""
+    return f'<img class="poster" src="{escape(address)}" alt="" loading="lazy" referrerpolicy="no-referrer">'
+
+
+def film_card(film: Any, genres: Sequence[str], rating: int | None) -> str:
+    """One film that was asked about: what this visitor would give it."""
+    said = f" You gave it {stars(rating)}." if rating else ""
+    reasons = ", ".join(f"{escape(reason.title)} {stars(reason.rating)}" for reason in film.because)
+    why = f'<p class="quiet">Because you rated {reasons}.</p>' if reasons else ""
+    kinds = f'<p class="quiet">{escape(", ".join(genres[:3]))}</p>' if genres else ""
+    return (
+        f'<section class="one-film" role="status"><h3>{named(film.title, film.year)}</h3>{kinds}'
+        f"<p>Reel expects <b>{film.expected_rating / 2:.1f} ★</b> from you, and {film.reward_probability:.0%} for "
+        f"3½ ★ or more.{said}</p>{distribution(film.probabilities, max(film.probabilities))}{why}</section>"
+    )
+
+
+def question(film_id: str, title: str, year: int | None) -> str:
+    """The film to ask about next, with stars to click on at once."""
+    empty = star_input(1, film_id, title).replace("--rating:1", "--rating:0").replace('"stars"', '"stars large"', 1)
+    empty = empty.replace('min="1"', 'min="0"').replace('value="1"', 'value="0"')
+    empty = empty.replace('aria-valuetext="0.5 stars"', 'aria-valuetext="not rated yet"')
+    return (
+        f'<section class="question"><h3>Have you seen <em>{named(title, year)}</em>?</h3>'
+        f"{empty}"
+        f'<p><button type="button" class="link" data-film="{escape(film_id)}" data-action="pass">I have not seen it'
+        f"</button></p>"
+        f'<p class="quiet">Of the films you may know, this one would teach Reel most about you.</p></section>'
+    )
+
+
+def pages(page: int, size: int, total: int) -> str:
+    """Which films are shown, and buttons to the others."""
+    if not total:
+        return ""
+    last = -(-total // size)
+
+    def button(to: int, text: str) -> str:
+        off = "" if 1 <= to <= last else " disabled"
+        return f'<button type="button" class="turn" data-page="{to}"{off}>{text}</button>'
+
+    return (
+        f'<nav class="pages" aria-label="Pages of films">{button(page - 1, "Previous")}'
+        f"<span>{(page - 1) * size + 1:,} to {min(total, page * size):,} of {total:,}</span>"
+        f"{button(page + 1, 'Next')}</nav>"
     )
 
 
@@ -140,7 +201,7 @@ def import_report(exported: Mapping[str, Any]) -> str:
     watched = len(set(exported["watched"]) - {film["film_id"] for film in exported["history"]})
     also = f" {watched:,} more that you watched count{'s' if watched == 1 else ''} as seen." if watched else ""
     head = f"<p><b>{counts['matched']:,} of {counts['rated']:,} rated films</b> found here{share}.{also}</p>"
-    not_found = [(row["row"], _named(row["name"], row["year"]), row["reason"]) for row in unmatched]
+    not_found = [(row["row"], named(row["name"], row["year"]), row["reason"]) for row in unmatched]
     malformed = [(f"{row['file']} {row['row']}", escape(str(row["value"])), row["reason"]) for row in rejected]
     problems = _problems("not found", "Film", not_found) + _problems("not readable", "Value", malformed)
     return f'<div class="report" role="status">{head}{problems}</div>'
@@ -164,7 +225,8 @@ def _problems(kind: str, what: str, rows: Sequence[tuple[int | str, str, str]]) 
     )
 
 
-def _named(title: str, year: int | None) -> str:
+def named(title: str, year: int | None) -> str:
+    """A title and its year."""
     return escape(title) + ("" if year is None else f' <span class="released">{year}</span>')
 
 

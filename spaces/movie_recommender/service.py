@@ -9,28 +9,37 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import rendering
+from filters import Choices
 from session import Session
+from taste_view import taste_page
+from two_people import WAITING, page_for_two
 from uploads import discard, sweep
 
 from reel import UserError
+from reel.next_film import NextFilm
+from reel.ranking import Ranking
+from reel.taste import taste
+from reel.two_people import films_for_two, likeness
 
 logger = logging.getLogger("reel.space")
 
-COUNTS = [10, 20, 50, 100]
 FOUND = 10  # films the search box offers
-STARTERS = 8  # well-known films offered to someone new
+STARTERS = 8  # films offered to someone new beside the one that is asked about
 ENOUGH = 5  # ratings after which nobody needs starters
+EXACT = 500  # films that a long history ranks by all of its ratings
 SORRY = "That did not work, and it is our fault, not yours. Please try again."
 
 
 @dataclass(frozen=True)
 class Page:
-    """The recommendations as shown: the films, the line above the table, and the table."""
+    """The recommendations as shown: the films, the line above the table, the table, and the pages' buttons."""
 
     films: list[Any]
     summary: str
     table: str
+    pages: str = ""
 
 
 class Service:
@@ -49,7 +58,10 @@ class Service:
             film_id: (title, year) for film_id, title, year in films.select("film_id", "title", "year").iter_rows()
         }
         self.genres = dict(films.select("film_id", "genres").iter_rows())
-        self.known = films.sort("rating_count", descending=True)["film_id"].head(STARTERS + ENOUGH).to_list()
+        # A picture's address comes from a catalogue that anybody may have made; only a plain web address is one.
+        pictures = films.select("film_id", "image_url").drop_nulls().iter_rows()
+        self.posters = {film_id: url for film_id, url in pictures if url.startswith("https://")}
+        self.asking = NextFilm(recommender)
 
     def find_films(self, text: object) -> list[dict[str, Any]]:
         """At most ten films for what was typed so far; the browser calls this directly, so it trusts nothing."""
@@ -59,12 +71,16 @@ class Service:
 
     def search_state(self, session: Session) -> dict[str, Any]:
         """What the search box knows: the ratings so far, and films to start with while there are few."""
-        ratings = dict(session.ratings)
         starters = []
-        if len(ratings) < ENOUGH:
-            known = [film_id for film_id in self.known if film_id not in ratings][:STARTERS]
-            starters = [self._film(film_id) for film_id in known]
-        return {"ratings": ratings, "starters": starters}
+        if len(session.ratings) < ENOUGH:
+            starters = [self._film(film_id) for film_id in self._suggested(session, STARTERS + 1)[1:]]
+        return {"ratings": dict(session.ratings), "starters": starters}
+
+    def question(self, session: Session) -> str:
+        """The film whose rating would teach most about this visitor."""
+        return "".join(
+            rendering.question(film_id, *self.films[film_id]) for film_id in self._suggested(session, top=1)
+        )
 
     def ratings_heading(self, session: Session) -> str:
         """The heading over the list of ratings."""
@@ -77,17 +93,20 @@ class Service:
         return rendering.ratings_list(rows, session.listed)
 
     def edit(self, session: Session, request: Any) -> tuple[Any, ...]:
-        """A change by hand: {"action": "rate", "remove", "clear" or "more", "film_id", "rating"}; returns `_yours`."""
+        """A change by hand: {"action": "rate", "remove", "pass", "clear" or "more", "film_id", "rating"}; returns
+        `_yours`."""
         request = request if isinstance(request, Mapping) else {}
         action, film_id = request.get("action"), request.get("film_id")
         if action == "clear":
             return self._yours(session.clear(), "")
         if action == "more":
             return self._yours(session.list_more())
-        if film_id not in self.films:
+        if not isinstance(film_id, str) or film_id not in self.films:
             return self._yours(session, rendering.error("This film is not in the catalogue."))
         if action == "remove":
             return self._yours(session.remove(film_id))
+        if action == "pass":
+            return self._yours(session.pass_over(film_id))
         try:
             return self._yours(session.rate(film_id, request.get("rating")))
         except ValueError:
@@ -97,62 +116,115 @@ class Service:
         """Read an upload and delete it. Returns None, which empties the file input for the next one, then `_yours`."""
         if upload is None:
             return None, *self._yours(session)
+        exported, report = self.read_upload(upload)
+        if exported is not None:
+            session = session.add_export(exported)
+        return None, *self._yours(session, report)
+
+    def read_upload(self, upload: str) -> tuple[dict[str, Any] | None, str]:
+        """What an upload holds, and what to say of it; None where it is no export. The file is gone afterwards."""
         path = Path(upload)
         try:
             exported = self.recommender.read_history(path).to_json()
-            report = rendering.import_report(exported)
-            session = session.add_export(exported)
+            return exported, rendering.import_report(exported)
         except UserError as error:
             # The visitor knows the file by its name; where the server keeps it is nobody's business.
-            report = rendering.error(str(error).replace(str(path.parent) + "/", ""))
+            return None, rendering.error(str(error).replace(str(path.parent) + "/", ""))
         except Exception as error:
             logger.error("an upload could not be read: %s", type(error).__name__)
-            report = rendering.error("This file could not be read. Is it the export as Letterboxd made it?")
+            return None, rendering.error("This file could not be read. Is it the export as Letterboxd made it?")
         finally:
             discard(path, self.folder)
             sweep(self.folder)
-        return None, *self._yours(session, report)
 
-    def recommend(
-        self,
-        session: Session,
-        genres: Sequence[str] | None = (),
-        since: str | None = None,
-        until: str | None = None,
-        top: int = COUNTS[1],
-        hide_seen: bool = True,
-    ) -> Page:
-        """The recommendations for a session under the filters of the page."""
-        low, high = _year(since), _year(until)
-        if low and high and low > high:
-            low, high = high, low
+    def recommend(self, session: Session, *values: Any, **named: Any) -> Page:
+        """The recommendations for a session under the filters of the page, which `Choices` lists."""
+        choices = Choices(*values, **named)
         try:
-            films = self.recommender.recommend(
+            hidden = [*dict(session.ratings), *session.seen] if choices.hide_seen else []
+            ranking = self.recommender.rank(
                 list(session.ratings),
-                top=top if top in COUNTS else COUNTS[1],
-                genres=[genre for genre in genres or () if genre in self.recommender.genres],
-                years=(low, high) if low or high else None,
-                include_seen=not hide_seen,
-                seen=list(session.seen),
-            )
+                choices.wanted(session, self.recommender),
+                hidden=hidden,
+                caution=choices.caution,
+                at_least=choices.size,
+                exact=EXACT,
+            ).sorted_by(choices.order, self.recommender.catalogue.films)
+            page = choices.page_of(len(ranking))
+            shown = ranking.taken(slice((page - 1) * choices.size, page * choices.size))
+            ids = [self.recommender.catalogue.film_ids[row] for row in shown.rows]
+            films = self.recommender.describe(shown, self.recommender.influential(list(session.ratings), ids))
         except Exception as error:
             logger.error("recommending failed: %s", type(error).__name__)
             return Page([], rendering.error(SORRY), "")
         return Page(
             films,
             rendering.summary(len(session.ratings), len(films)),
-            rendering.recommendations_table(films, self.genres_of(films)),
+            rendering.recommendations_table(
+                films, self.genres_of(films), self.posters if choices.posters else None, choices.layout
+            ),
+            rendering.pages(page, choices.size, len(ranking)),
         )
+
+    def look(self, session: Session, request: Any) -> str:
+        """What this visitor would give one film: {"film_id"}."""
+        film_id = request.get("film_id") if isinstance(request, Mapping) else None
+        if not isinstance(film_id, str) or film_id not in self.films:
+            return ""
+        try:
+            # A rating of this very film would be no prediction.
+            history = [pair for pair in session.ratings if pair[0] != film_id]
+            (film,) = self.foresee(history, [film_id])
+        except Exception as error:
+            logger.error("predicting failed: %s", type(error).__name__)
+            return rendering.error(SORRY)
+        return rendering.film_card(film, self.genres.get(film_id) or (), dict(session.ratings).get(film_id))
+
+    def foresee(self, history: Sequence[tuple[str, int]], film_ids: Sequence[str]) -> list[Any]:
+        """Predictions for some films, in their order, with what they lean on."""
+        rows = np.array([self.recommender.catalogue.index[film_id] for film_id in film_ids], dtype=np.int64)
+        ranking = Ranking(rows, self.recommender.predict(history, film_ids))
+        return self.recommender.describe(ranking, self.recommender.influential(history, film_ids))
+
+    def bring_for_two(self, upload: str | None, before: Session | None) -> tuple[None, Session | None, str]:
+        """One of two people's exports: None, which empties the input; their session; what was read."""
+        if upload is None:
+            return None, before, ""
+        exported, report = self.read_upload(upload)
+        return None, Session().add_export(exported) if exported is not None else before, report
+
+    def for_two(self, visitor: Session, first: Session | None, second: Session | None) -> str:
+        """Films for two; without an export of the first person's, the visitor's own ratings are theirs."""
+        one = first or visitor
+        if second is None or not one.ratings:
+            return WAITING
+        histories = list(one.ratings), list(second.ratings)
+        try:
+            films = films_for_two(self.recommender, histories, seen=(one.seen, second.seen))
+            alike = likeness(self.recommender, histories)
+        except Exception as error:
+            logger.error("films for two failed: %s", type(error).__name__)
+            return rendering.error(SORRY)
+        names = {film_id: title for film_id, (title, _) in self.films.items()}
+        return page_for_two(alike, films, names, (len(one.ratings), len(second.ratings)))
+
+    def taste(self, session: Session) -> str:
+        """The visitor's ratings against everyone's."""
+        return taste_page(taste(self.recommender, list(session.ratings)))
 
     def genres_of(self, films: Sequence[Any]) -> dict[str, list[str]]:
         """Genres by film id, where they are known."""
         return {film.film_id: self.genres.get(film.film_id) or [] for film in films}
+
+    def _suggested(self, session: Session, top: int) -> list[str]:
+        return self.asking.suggest(list(session.ratings), (*session.seen, *session.passed), top=top)
 
     def _yours(self, session: Session, report: str | None = None) -> tuple[Any, ...]:
         """The session, and the left column drawn from it; a report of None leaves the one on the page."""
         return (
             session,
             self.search_state(session),
+            self.question(session),
             self.ratings_heading(session),
             self.ratings_list(session),
             gr.skip() if report is None else report,
@@ -161,9 +233,3 @@ class Service:
     def _film(self, film_id: str) -> dict[str, Any]:
         title, year = self.films[film_id]
         return {"film_id": film_id, "title": title, "year": year}
-
-
-def _year(typed: str | None) -> int | None:
-    """The year in a text field; None while it is empty, half typed or no year."""
-    digits = (typed or "").strip()
-    return int(digits) if len(digits) == 4 and digits.isascii() and digits.isdigit() else None

@@ -11,10 +11,13 @@ LOWEST, HIGHEST = 1, 10  # half stars
 
 @dataclass(frozen=True)
 class Session:
-    """Ratings (film id, rating 1..10; oldest first), films an export says were watched, how many ratings to list."""
+    """Ratings (film id, rating 1..10; oldest first), films an export says were watched, its watchlist, films that the
+    visitor was asked about and has not seen, and how many ratings to list."""
 
     ratings: tuple[tuple[str, int], ...] = ()
     seen: tuple[str, ...] = ()
+    watchlist: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     listed: int = 40
 
     def rate(self, film_id: str, rating: int) -> Session:
@@ -31,6 +34,10 @@ class Session:
         """Without that film's rating."""
         return replace(self, ratings=tuple(pair for pair in self.ratings if pair[0] != film_id))
 
+    def pass_over(self, film_id: str) -> Session:
+        """With a film that the visitor has not seen, so as not to be asked again."""
+        return replace(self, passed=tuple(dict.fromkeys((*self.passed, film_id))))
+
     def clear(self) -> Session:
         """As on arrival."""
         return Session()
@@ -46,4 +53,5 @@ class Session:
             ratings.pop(entry["film_id"], None)  # the export knows the order in which films were rated
             ratings[entry["film_id"]] = int(entry["rating"])
         watched = dict.fromkeys((*self.seen, *exported["watched"]))
-        return replace(self, ratings=tuple(ratings.items()), seen=tuple(watched))
+        wanted = dict.fromkeys((*self.watchlist, *exported.get("watchlist", ())))
+        return replace(self, ratings=tuple(ratings.items()), seen=tuple(watched), watchlist=tuple(wanted))

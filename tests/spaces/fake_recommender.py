@@ -1,18 +1,17 @@
-"""A recommender over sixty invented films, deterministic and instant, with the methods the page uses."""
+"""A recommender over sixty invented films, deterministic and instant: the real one over a rule instead of a model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from data_prep.member.export import read_history
-from data_prep.member.history import Export
+from data_prep.catalogue import Catalogue
 from data_prep.schema import normalise_films
+from reel.cases import EncodedCases
+from reel.recommender import Recommender
 
 FIRST = ["The Lantern", "A Winter", "Saltwater", "The Quiet", "Night Bus", "Paper", "The Last", "Blue", "Seven", "Old"]
 SECOND = ["Keeper", "in Lisbon", "Hotel", "Engine", "to Tromsø", "Orchard"]
@@ -20,26 +19,7 @@ GENRES = ["Drama", "Comedy", "Thriller", "Science Fiction", "Romance", "Document
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> ${1+1} {{value}} `x`"  # no part of a page may run this
 
 
-@dataclass
-class Reason:
-    film_id: str
-    title: str
-    rating: int
-    weight: float
-
-
-@dataclass
-class Recommendation:
-    film_id: str
-    title: str
-    year: int | None
-    expected_rating: float
-    reward_probability: float
-    probabilities: list[float]
-    because: list[Reason] = field(default_factory=list)
-
-
-class FakeRecommender:
+class FakeRecommender(Recommender):
     """Films that share a genre with what was liked come out on top."""
 
     def __init__(self) -> None:
@@ -51,6 +31,11 @@ class FakeRecommender:
                 "title": title,
                 "year": None if i == 50 else 1930 + (i * 37) % 93,
                 "genres": sorted({GENRES[i % 6], GENRES[(i + i // 6) % 6]}),
+                "original_language": ("en", "fr", "ja")[i % 3],
+                "runtime": 70.0 + i * 23 % 100,
+                "tmdb_id": 1000 + i,
+                "image_url": f"https://pictures.test/{i}.jpg",
+                "film_group": f"film-{i}",
                 "rating_count": 5000 - 61 * i,
                 "rating_mean": 5.0 + (i * 29 % 41) / 12,
             }
@@ -58,66 +43,34 @@ class FakeRecommender:
         ]
         crowd = pl.DataFrame(self.rows).select("rating_count", "rating_mean")
         films = pl.concat([normalise_films(pl.DataFrame(self.rows)), crowd], how="horizontal")
-        self.catalogue = SimpleNamespace(films=films)
-        self.genres = sorted(GENRES)
-        self.years = (1930, 2022)
+        self.catalogue = Catalogue(films, features=None)  # type: ignore[arg-type]
+        self.model = SimpleNamespace(config=SimpleNamespace(model_type="fake"))  # type: ignore[assignment]
         self.by_id = {row["film_id"]: row for row in self.rows}
 
-    def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
-        words = text.lower().split()
-        found = [row for row in self.rows if all(word in f"{row['title']} {row['year']}".lower() for word in words)]
-        return [{key: row[key] for key in ("film_id", "title", "year")} for row in found[:limit]]
+    @cached_property
+    def film_space(self) -> np.ndarray:
+        """Films are near that share genres."""
+        space = np.array([[float(genre in row["genres"]) for genre in GENRES] for row in self.rows])
+        return space / np.linalg.norm(space, axis=1, keepdims=True)
 
-    def predict(self, history: list[tuple[str, int]], films: list[str]) -> np.ndarray:
-        means = np.array([self._expected(history, self.by_id[film_id]) for film_id in films])
+    def _predict(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        history = list(zip(history_films.tolist(), history_ratings.tolist(), strict=True))
+        means = np.array([self._expected(history, film) for film in candidates.tolist()])
         spread = 2.2 / (1 + 0.1 * len(history))
         density = np.exp(-0.5 * ((np.arange(1, 11)[None, :] - means[:, None]) / spread) ** 2)
         return density / density.sum(axis=1, keepdims=True)
 
-    def _expected(self, history: list[tuple[str, int]], film: dict[str, Any]) -> float:
-        pull = [
-            (rating - 6) / 3 * len(set(film["genres"]) & set(self.by_id[film_id]["genres"]))
-            for film_id, rating in history
-        ]
-        return float(np.clip(film["rating_mean"] + (sum(pull) / len(pull) if pull else 0), 1, 10))
+    def _expected(self, history: list[tuple[int, int]], film: int) -> float:
+        wanted = set(self.rows[film]["genres"])
+        pull = [(rating - 6) / 3 * len(wanted & set(self.rows[rated]["genres"])) for rated, rating in history]
+        return float(np.clip(self.rows[film]["rating_mean"] + (sum(pull) / len(pull) if pull else 0), 1, 10))
 
-    def recommend(
-        self, history, *, top=20, genres=(), years=None, include_seen=False, seen=()
-    ) -> list[Recommendation]:
-        low, high = years or (None, None)
-        hidden = set() if include_seen else {film_id for film_id, _ in history} | set(seen)
-        films = [
-            row
-            for row in self.rows
-            if row["film_id"] not in hidden
-            and (not genres or set(genres) & set(row["genres"]))
-            and (low is None or (row["year"] or 0) >= low)
-            and (high is None or (row["year"] or 9999) <= high)
-        ]
-        if not films:
-            return []
-        probabilities = self.predict(history, [film["film_id"] for film in films])
-        expected = probabilities @ np.arange(1, 11)
-        return [
-            Recommendation(
-                films[i]["film_id"],
-                films[i]["title"],
-                films[i]["year"],
-                float(expected[i]),
-                float(probabilities[i, 6:].sum()),
-                probabilities[i].tolist(),
-                self.explain(history, films[i]["film_id"]),
-            )
-            for i in np.argsort(-expected, kind="stable")[:top]
-        ]
-
-    def explain(self, history: list[tuple[str, int]], film_id: str, top: int = 3) -> list[Reason]:
-        wanted = set(self.by_id[film_id]["genres"])
-        near = [
-            Reason(rated, self.by_id[rated]["title"], rating, float(len(wanted & set(self.by_id[rated]["genres"]))))
-            for rated, rating in history
-        ]
-        return sorted(near, key=lambda reason: -reason.weight)[:top]
-
-    def read_history(self, path: Path) -> Export:
-        return read_history(path, self.catalogue.films)
+    def predict_encoded(self, encoded: EncodedCases) -> np.ndarray:
+        return np.concatenate(
+            [
+                self._predict(
+                    encoded.history_films[number], encoded.history_ratings[number], encoded.films[case : case + 1]
+                )
+                for case, number in enumerate(encoded.history)
+            ]
+        )

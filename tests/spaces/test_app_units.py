@@ -25,7 +25,8 @@ from uploads import private_folder, sweep
 
 from data_prep.errors import UserError
 from reel import demo
-from tests.spaces.fake_recommender import HOSTILE, FakeRecommender, Reason, Recommendation
+from reel.recommender import Reason, Recommendation
+from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_an_unexpected_failure_is_a_sentence_and_logs_no_data(
         raise RuntimeError("secret title")
 
     monkeypatch.setattr(service.recommender, "read_history", broken)
-    monkeypatch.setattr(service.recommender, "recommend", broken)
+    monkeypatch.setattr(service.recommender, "rank", broken)
     path = received(service.folder, "x.zip", b"PK")
     assert "could not be read" in service.bring_export(str(path), Session())[-1]
     assert SORRY in service.recommend(Session()).summary

@@ -1,0 +1,155 @@
+"""The page's endpoints for programs, named and documented: `gradio_client.Client(ADDRESS).view_api()` lists them.
+
+Ratings are lists of {"film_id", "rating"} with ratings 1..10 (half stars doubled): the "history" of what
+`/read_export` returns, or of `reel data export`. Nothing that is sent is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+from limits import Limits
+from service import SORRY, Service
+
+from reel import UserError
+from reel.filters import FilmFilter
+from reel.taste import taste
+from reel.two_people import films_for_two, likeness
+
+logger = logging.getLogger("reel.space")
+
+MOST_RATINGS = 20_000
+MOST_FILMS = 1_000
+RATINGS_SHAPE = 'expected a list of {"film_id": ..., "rating": 1 to 10}'
+
+
+def add_endpoints(service: Service, limits: Limits) -> None:
+    """Define the endpoints inside a `gr.Blocks`."""
+    reel = service.recommender
+
+    def answer(request: gr.Request, work: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of `work`; whatever goes wrong is one sentence for the caller."""
+        try:
+            limits.calls.take(visitor(request))
+            return limits.within(work, *arguments)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception as error:
+            logger.error("an API call failed: %s", type(error).__name__)
+            raise gr.Error(SORRY, print_exception=False) from None
+
+    def search_films(text: str, request: gr.Request) -> list:
+        """Films whose title may be meant by a text, at most ten: film_id, title and year, best first."""
+        return answer(request, service.find_films, text)
+
+    def recommend(ratings: list, top: int, genres: list, first_year: int, last_year: int, request: gr.Request) -> list:
+        """Films for a person, best first: title, expected_rating, probabilities of the ratings 1..10, and because, the
+        rated films without which the prediction would change most. `genres` may be empty, a year of 0 is open."""
+
+        def work() -> list[dict[str, Any]]:
+            history = ratings_of(ratings)
+            where = FilmFilter(genres=texts(genres), years=(first_year or None, last_year or None))
+            hidden = [film for film, _ in history]
+            ranking = reel.rank(history, where, hidden=hidden, exact=MOST_FILMS)
+            best = ranking.taken(slice(max(1, min(int(top), MOST_FILMS))))
+            return [asdict(film) for film in service.foresee(history, [reel.catalogue.film_ids[i] for i in best.rows])]
+
+        return answer(request, work)
+
+    def predict(ratings: list, film_ids: list, request: gr.Request) -> list:
+        """What a person would rate some films, in their order: the fields of `/recommend`."""
+
+        def work() -> list[dict[str, Any]]:
+            return [asdict(film) for film in service.foresee(ratings_of(ratings), texts(film_ids))]
+
+        return answer(request, work)
+
+    def next_film(ratings: list, unseen: list, top: int, request: gr.Request) -> list:
+        """Ids of the films whose rating would teach most about a person, of those not rated and not `unseen`."""
+
+        def work() -> list[str]:
+            return service.asking.suggest(ratings_of(ratings), texts(unseen), top=max(1, min(int(top), 50)))
+
+        return answer(request, work)
+
+    def two_people(first: list, second: list, top: int, request: gr.Request) -> dict:
+        """Films for two people's ratings, ordered by the lower of the two expected ratings, and how alike they are."""
+
+        def work() -> dict[str, Any]:
+            both = ratings_of(first), ratings_of(second)
+            films = films_for_two(reel, both, top=max(1, min(int(top), MOST_FILMS)))
+            return {"films": [asdict(film) for film in films], "likeness": asdict(likeness(reel, both))}
+
+        return answer(request, work)
+
+    def your_taste(ratings: list, request: gr.Request) -> dict:
+        """A person's ratings against everyone's: by decade and genre, the most and least typical; {} without any."""
+
+        def work() -> dict[str, Any]:
+            own = taste(reel, ratings_of(ratings))
+            return {} if own is None else asdict(own)
+
+        return answer(request, work)
+
+    for endpoint in (search_films, recommend, predict, next_film, two_people, your_taste):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=limits.runs, concurrency_id="api")
+
+    def read_export(upload: str | None, request: gr.Request) -> tuple[None, dict[str, Any]]:
+        """A Letterboxd export (zip, ratings.csv or diary.csv) as ratings of this catalogue's films, in the format of
+        `reel data export`. The file is deleted as soon as it has been read; the first value returned is null."""
+        limited(limits.uploads, request)
+        if upload is None:
+            raise gr.Error("No file was sent.", print_exception=False)
+        exported, said = service.read_upload(upload)
+        if exported is None:
+            raise gr.Error(said, print_exception=False)
+        return None, json.loads(json.dumps(exported))
+
+    file, history = gr.File(visible=False), gr.JSON(visible=False)
+    gr.Button(visible=False).click(
+        read_export, [file], [file, history], api_name="read_export", concurrency_id="upload"
+    )
+
+
+def visitor(request: gr.Request) -> str:
+    """Whom a rate limit counts: the tab or the client, else the address."""
+    return request.session_hash or (request.client.host if request.client else "")
+
+
+def limited(limit: Any, request: gr.Request) -> None:
+    """Count a request; over the limit it ends in a sentence."""
+    try:
+        limit.take(visitor(request))
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def ratings_of(sent: Any) -> list[tuple[str, int]]:
+    """Ratings as a program sends them.
+
+    Raises:
+        UserError: they are something else.
+    """
+    if not isinstance(sent, list) or len(sent) > MOST_RATINGS:
+        raise UserError(f"ratings: {RATINGS_SHAPE}, at most {MOST_RATINGS:,}")
+    for entry in sent:
+        named = isinstance(entry, Mapping) and isinstance(entry.get("film_id"), str)
+        if not named or type(entry.get("rating")) is not int:
+            raise UserError(f"ratings: {json.dumps(entry, default=str)[:80]}; {RATINGS_SHAPE}")
+    return [(entry["film_id"], entry["rating"]) for entry in sent]
+
+
+def texts(sent: Any) -> list[str]:
+    """A list of texts, such as film ids.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if not isinstance(sent, list) or len(sent) > MOST_FILMS or not all(isinstance(text, str) for text in sent):
+        raise UserError(f"{json.dumps(sent, default=str)[:80]}: expected a list of at most {MOST_FILMS:,} texts")
+    return sent

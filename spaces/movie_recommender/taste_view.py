@@ -1,0 +1,73 @@
+"""The tab "Your taste" as HTML: tables whose numbers are also bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from rendering import distribution, named, stars
+
+from reel.taste import Group, Judgement, Taste
+
+EMPTY = '<p class="quiet">Rate a few films, and see here how your taste differs from everyone\'s.</p>'
+
+
+def taste_page(taste: Taste | None) -> str:
+    """Ratings against everyone's: how often each, by decade and by genre, the most and the least typical."""
+    if taste is None:
+        return EMPTY
+    away = taste.yours - taste.everyones
+    word = "just like everyone" if abs(away) < 0.1 else f"{abs(away) / 2:.1f} stars {'above' if away > 0 else 'below'}"
+    return (
+        f'<p class="lead">Over {taste.count:,} films you give <b>{taste.yours / 2:.2f} ★</b>; everyone gives the same '
+        f"films {taste.everyones / 2:.2f} ★: <b>{word}</b>.</p>"
+        f'<section><h3>How you rate</h3><div class="wide-bars">'
+        f"{distribution(taste.shares, max(taste.shares), 'Share of each of your ratings')}</div></section>"
+        f'<div class="halves">{_groups("By genre", taste.genres)}{_groups("By decade", taste.decades)}</div>'
+        f'<div class="halves">{_judgements("Your most unusual ratings", taste.untypical)}'
+        f"{_judgements('Where you agree with everyone', taste.typical)}</div>"
+    )
+
+
+def _groups(title: str, groups: Sequence[Group]) -> str:
+    if not groups:
+        return ""
+    widest = max(0.5, *(abs(group.yours - group.everyones) for group in groups))
+    rows = "".join(
+        f'<tr><th scope="row">{escape(group.name)} <span class="count">{group.count:,}</span></th>'
+        f"<td>{group.yours / 2:.1f}</td><td>{group.everyones / 2:.1f}</td>"
+        f'<td class="lean">{_lean((group.yours - group.everyones) / widest)}</td></tr>'
+        for group in groups
+    )
+    return (
+        f'<section><h3>{title}</h3><table class="numbers"><thead><tr><th scope="col">Films</th>'
+        '<th scope="col">You</th><th scope="col">Everyone</th><th scope="col"><span class="hidden">Difference</span>'
+        f"</th></tr></thead><tbody>{rows}</tbody></table></section>"
+    )
+
+
+def _lean(share: float) -> str:
+    """A bar to the right of the middle where this person is kinder, to the left where stricter; -1 to 1."""
+    width = abs(share) * 48
+    start = 50 if share > 0 else 50 - width
+    kind = "good" if share > 0 else "low"
+    words = "kinder" if share > 0 else "stricter"
+    return (
+        f'<svg class="leaning" viewBox="0 0 100 12" role="img" aria-label="{words} than everyone">'
+        f'<rect class="axis" x="49.5" y="0" width="1" height="12"/>'
+        f'<rect class="{kind}" x="{start:.1f}" y="2" width="{width:.1f}" height="8" rx="1.5"/></svg>'
+    )
+
+
+def _judgements(title: str, judged: Sequence[Judgement]) -> str:
+    if not judged:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{named(film.title, film.year)}</th><td class="given">{stars(film.rating)}</td>'
+        f"<td>{film.everyones / 2:.1f}</td></tr>"
+        for film in judged
+    )
+    return (
+        f'<section><h3>{title}</h3><table class="numbers"><thead><tr><th scope="col">Film</th>'
+        f'<th scope="col">You</th><th scope="col">Everyone</th></tr></thead><tbody>{rows}</tbody></table></section>'
+    )
