@@ -133,7 +133,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
             limited(limits.uploads, request)
             return service.bring_export(path, now)
 
-        def recommend(now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
+        def refresh(now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
             try:
                 found = limits.within(service.recommend, now, *values, page)
             except UserError as error:
@@ -142,7 +142,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 
         def turn(event: gr.EventData, now: Session, *values: Any) -> tuple[Any, ...]:
             page = event._data.get("page") if isinstance(event._data, dict) else 1
-            return recommend(now, *values, page=page if isinstance(page, int) else 1)
+            return refresh(now, *values, page=page if isinstance(page, int) else 1)
 
         for part in (search, question, ratings):
             # One at a time and none dropped: three quick ratings must all arrive.
@@ -171,7 +171,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
         outputs = [shown, status, table, pages]
         gr.on(
             [session.change, *(choice.change for choice in filters)],
-            recommend,
+            refresh,
             [session, *filters],
             outputs,
             trigger_mode="always_last",
