@@ -37,6 +37,8 @@ class RatingBlocks(SizedExamples):
         self.films, self.ratings, self.seed = histories.film_indices, histories.ratings, seed
         self.users = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths())
         self.user_shares = (1 / np.maximum(histories.lengths(), 1)).astype(np.float32)
+        counts = np.bincount(self.films)
+        self.film_shares = (1 / np.maximum(counts, 1)).astype(np.float32)
         self._drawn: tuple[int, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -55,11 +57,12 @@ class RatingBlocks(SizedExamples):
     def __getitem__(self, block: Block) -> dict[str, np.ndarray]:
         start = block.row * BLOCK_SIZE
         chosen = self._order(block.epoch)[start : start + BLOCK_SIZE]
-        users = self.users[chosen]
+        users, films = self.users[chosen], self.films[chosen]
         return {
-            "film_ids": self.films[chosen],
+            "film_ids": films,
             "user_ids": users,
             "user_shares": self.user_shares[users],
+            "film_shares": self.film_shares[films],
             "labels": self.ratings[chosen],
         }
 
