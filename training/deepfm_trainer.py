@@ -75,43 +75,24 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
         super().__post_init__()
 
 
-class DeepFMTrainer(RatingTrainer):
+class RatingBlocksTrainer(RatingTrainer):
     """
-    A [`RatingTrainer`] over single ratings. Validation users are new users: their vectors are fitted to their known
-    ratings as `predict` does it, under the prior of training users, which is found anew before every validation.
+    A [`RatingTrainer`] of DeepFM over single ratings: the loss of the model's head, and Gaussian priors, of which
+    every rating carries its share.
 
     Args:
         model (`DeepFMModel`): the model.
         args (`DeepFMTrainingArguments`): how to train.
-        histories (`Histories`): of training users, in the order of the model's users.
-        validation (`Histories`): of validation users.
+        blocks (`RatingBlocks`): training ratings, of the model's users.
         kwargs: as for `transformers.Trainer`.
     """
 
     args: DeepFMTrainingArguments
-    validation_protocol = f"{NUM_TARGETS} ratings each after the others"
 
-    def __init__(
-        self,
-        *,
-        model: DeepFMModel,
-        args: DeepFMTrainingArguments,
-        histories: Histories,
-        validation: Histories,
-        **kwargs,
-    ):
-        self.cases = ValidationCases.draw(validation, args.seed)
-        self.prior_histories = draw_histories(histories, args.seed)
-        super().__init__(
-            model=model,
-            args=args,
-            train_dataset=RatingBlocks(histories, args.seed),
-            eval_dataset=self.cases,
-            data_collator=join_blocks,
-            **kwargs,
-        )
+    def __init__(self, *, model: DeepFMModel, args: DeepFMTrainingArguments, blocks: RatingBlocks, **kwargs):
+        super().__init__(model=model, args=args, train_dataset=blocks, data_collator=join_blocks, **kwargs)
         head = model.config.head
-        feature_weights, num_ratings = model.feature_weights(), len(histories.ratings)
+        feature_weights, num_ratings = model.feature_weights(), len(blocks.ratings)
         reward_loss = None if head == "ratings" else RewardLoss(head.removeprefix("reward-"))
 
         def compute_loss(outputs, labels, num_items_in_batch=None):
@@ -129,12 +110,42 @@ class DeepFMTrainer(RatingTrainer):
             return loss + penalty / items
 
         self.compute_loss_func = compute_loss
-        if args.early_stopping_patience:
-            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
     def get_decay_parameter_names(self, model) -> list[str]:
         own = ("user_vectors.weight", "film_vectors_own.weight", "film_linear.weight", "film_embedding.weight")
         return [name for name in super().get_decay_parameter_names(model) if not name.endswith(own)]
+
+
+class DeepFMTrainer(RatingBlocksTrainer):
+    """
+    A [`RatingBlocksTrainer`] whose validation users are new users: their vectors are fitted to their known ratings as
+    `predict` does it, under the prior of training users, which is found anew before every validation.
+
+    Args:
+        model (`DeepFMModel`): the model.
+        args (`DeepFMTrainingArguments`): how to train.
+        histories (`Histories`): of training users, in the order of the model's users.
+        validation (`Histories`): of validation users.
+        kwargs: as for `transformers.Trainer`.
+    """
+
+    validation_protocol = f"{NUM_TARGETS} ratings each after the others"
+
+    def __init__(
+        self,
+        *,
+        model: DeepFMModel,
+        args: DeepFMTrainingArguments,
+        histories: Histories,
+        validation: Histories,
+        **kwargs,
+    ):
+        self.cases = ValidationCases.draw(validation, args.seed)
+        self.prior_histories = draw_histories(histories, args.seed)
+        blocks = RatingBlocks.of(histories, args.seed)
+        super().__init__(model=model, args=args, blocks=blocks, eval_dataset=self.cases, **kwargs)
+        if args.early_stopping_patience:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
     def fit_user_prior(self) -> DeepFMModel:
         """The model, its prior of users' vectors as the weights of now have it."""

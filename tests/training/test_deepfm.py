@@ -32,7 +32,7 @@ def log_of(folder: Path, name: str = "loss") -> list[float]:
 
 def test_an_epoch_is_every_rating_once_in_an_order_of_its_own(tiny_dataset):
     histories = load_histories(str(tiny_dataset), "train")
-    blocks = RatingBlocks(histories, seed=3)
+    blocks = RatingBlocks.of(histories, seed=3)
     epochs = [join_blocks([blocks[Block(epoch, row)] for row in range(len(blocks))]) for epoch in (0, 1, 0)]
     owners = np.repeat(np.arange(len(histories)), histories.lengths())
     rows = Counter(zip(owners.tolist(), histories.film_indices.tolist(), histories.ratings.tolist(), strict=True))

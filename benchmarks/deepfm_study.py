@@ -1,0 +1,172 @@
+"""
+Why does DeepFM fail on films it has not seen, and what cures it? The runs behind docs/deepfm-overfitting.md.
+
+    python benchmarks/deepfm_study.py --data data/letterboxd --out outputs/deepfm_study [--only sweep] [--seeds 3]
+
+Every run is a JSON file of its own in OUT; what is there is not made again, so that the study can be stopped and gone
+on with. Then the document and its pictures are written from these files: into OUT, or where --docs says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from data_prep.errors import exit_status
+from training.reproduction.deepfm_runs import CURED, LARGE, SIMPLIFIED, Settings
+from training.reproduction.experiments import Experiment, Features, Laboratory
+from training.reproduction.film_split import SplitSize
+from training.reproduction.study_report import Study, write_report
+from training.reproduction.table_1 import SIZES
+
+PUBLISHED = Features.as_published()
+CORRECT = Features(paper=True, scaled=False)
+CATALOGUE = Features()
+
+# What is changed: (heading of the table it belongs to, name, features, settings).
+Variant = tuple[str, str, Features, Settings]
+
+
+def sweep() -> list[Variant]:
+    """At 1,000 training and 125 test films: the paper's large configuration, and one thing changed at a time."""
+    base, cured = LARGE, CURED
+    variants: list[Variant] = [
+        ("features", "as published: characters, shifted rows", PUBLISHED, base),
+        ("features", "characters only", Features.as_published(shifted=False), base),
+        ("features", "shifted rows only", Features.as_published(characters=False), base),
+        ("features", "correct", CORRECT, base),
+        ("features", "correct, scaled", Features(paper=True), base),
+        ("features", "correct, scaled, without text", Features(paper=True, text=False), base),
+        ("features", "as published, without text", Features.as_published(text=False), base),
+        ("configuration", "the paper's simplified one, as published", PUBLISHED, SIMPLIFIED),
+        ("configuration", "the paper's simplified one, correct and scaled", Features(paper=True), SIMPLIFIED),
+    ]
+    scaled = Features(paper=True)
+    variants += [("user vectors", f"of {size}", scaled, base.but(user_size=size)) for size in (1, 4, 16)]
+    parts = ("use_linear", "use_pairwise", "use_mlp")
+    variants += [
+        ("parts", f"{part.removeprefix('use_')} alone", scaled, base.but(**{other: other == part for other in parts}))
+        for part in parts
+    ]
+    variants += [
+        ("held back", "dropout .5", scaled, base.but(dropout=0.5)),
+        ("held back", "weight decay .1", scaled, base.but(weight_decay=0.1)),
+        ("held back", "small initial user vectors", scaled, base.but(user_initial_spread=0.1)),
+        ("held back", "prior on user vectors", scaled, base.but(user_initial_spread=0.1, user_penalty=1.0)),
+        ("held back", "prior on features' weights", scaled, base.but(feature_penalty=150.0)),
+        (
+            "held back",
+            "both priors",
+            scaled,
+            base.but(user_initial_spread=0.1, user_penalty=1.0, feature_penalty=150.0),
+        ),
+        ("held back", "early stopping", scaled, base.but(early_stopping=True)),
+        ("cured", "cured", CATALOGUE, cured),
+        ("cured", "cured, without text", Features(text=False), cured),
+        ("cured", "cured, without vote average, vote count, popularity", Features(crowd=False), cured),
+        ("cured", "cured, published features", PUBLISHED, cured),
+        ("cured", "cured, without the prior on user vectors", CATALOGUE, cured.but(user_penalty=0.0)),
+        ("cured", "cured, without the prior on features' weights", CATALOGUE, cured.but(feature_penalty=0.0)),
+        ("cured", "cured, the reward alone", CATALOGUE, cured.but(head="reward-cross-entropy")),
+    ]
+    return variants
+
+
+def large_runs() -> list[Variant]:
+    """At 9,000 training and 1,000 test films, the paper's size: the four feature variants and the cured model."""
+    named = {
+        "as published: characters, shifted rows": PUBLISHED,
+        "characters only": Features.as_published(shifted=False),
+        "shifted rows only": Features.as_published(characters=False),
+        "correct": CORRECT,
+    }
+    variants: list[Variant] = [("features", name, features, SIMPLIFIED) for name, features in named.items()]
+    return [
+        *variants,
+        ("cured", "cured", CATALOGUE, CURED),
+        ("cured", "cured, without vote average, vote count, popularity", Features(crowd=False), CURED),
+    ]
+
+
+def films_runs() -> list[Variant]:
+    """At every number of films: as published, and cured."""
+    return [
+        ("films", "as published: characters, shifted rows", PUBLISHED, LARGE),
+        ("films", "cured", CATALOGUE, CURED),
+    ]
+
+
+# part: (name of the size, its variants). The number of films is swept with those of 500 and 2,000.
+PARTS: dict[str, list[tuple[str, list[Variant]]]] = {
+    "sweep": [("1000/125", sweep())],
+    "films": [("500/100", films_runs()), ("2000/250", films_runs())],
+    "large": [("9000/1000", large_runs())],
+}
+
+
+def experiments(part: str, seeds: int, epochs: int | None, scale: float) -> list[tuple[str, str, list[Experiment]]]:
+    """Of a part of the study: for every variant its heading, its name, and a run for every seed."""
+    found = []
+    for size_name, variants in PARTS[part]:
+        size = scaled_size(SIZES[size_name], scale)
+        for heading, name, features, settings in variants:
+            if epochs is not None:
+                settings = settings.but(epochs=min(epochs, settings.epochs))
+            slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+            file = f"{part}-{size_name.replace('/', '-')}-{heading.replace(' ', '-')}-{slug}"
+            runs = [Experiment(f"{file}-{seed}", size, features, settings, seed) for seed in range(seeds)]
+            found.append((f"{size_name}: {heading}", name, runs))
+    return found
+
+
+def scaled_size(size: SplitSize, scale: float) -> SplitSize:
+    """A split smaller by `scale`, for a quick try."""
+    if scale == 1:
+        return size
+    counts = (size.train_films, size.test_films, size.users, size.train_ratings, size.test_ratings)
+    return SplitSize(*(None if count is None else max(2, round(count * scale)) for count in counts))  # type: ignore[arg-type]
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="rating data set: a folder or a Hub repository")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--docs", type=Path, help="folder for deepfm-overfitting.md and images/ (default: OUT)")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="parts of the study")
+    parser.add_argument("--seeds", type=int, default=3, help="splits by film for every variant (3)")
+    parser.add_argument("--epochs", type=int, help="at most so many, for a quick try")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the splits, for a quick try (1)")
+    parser.add_argument("--variants", nargs="+", metavar="WORD", help="only variants with one of these in their name")
+    options = parser.parse_args(arguments)
+
+    laboratory = Laboratory(options.data, options.out / "runs")
+    planned = {part: experiments(part, options.seeds, options.epochs, options.scale) for part in options.only}
+    if options.variants:
+        wanted = {
+            part: [row for row in rows if any(word in row[1] for word in options.variants)]
+            for part, rows in planned.items()
+        }
+        planned = {part: rows for part, rows in wanted.items() if rows}
+    study = Study(data=options.data)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    todo = [run for rows in planned.values() for _, _, runs in rows for run in runs if not laboratory.is_kept(run)]
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("epochs", total=sum(run.settings.epochs for run in todo))
+        for rows in planned.values():
+            for heading, name, runs in rows:
+                bar.update(task, description=name)
+                answers = [laboratory.run(run, partial(bar.advance, task)) for run in runs]
+                kinds = {"with crowd": CATALOGUE, "without crowd": Features(crowd=False)}
+                beside = [laboratory.baselines(run.size, run.seed, kinds) for run in runs]
+                study.add(heading, name, answers, beside)
+    for file in write_report(study, options.docs or options.out):
+        print(f"wrote {file}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
