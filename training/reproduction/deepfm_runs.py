@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import PrinterCallback
 
 from modeling.deepfm import DeepFMConfig, DeepFMModel
 from training.deepfm_trainer import DeepFMTrainingArguments, RatingBlocksTrainer
 from training.metrics import REWARD_RATING
 from training.quiet import quiet_transformers
-from training.rating_blocks import BLOCK_SIZE, RatingBlocks
+from training.rating_blocks import RatingBlocks
 from training.reproduction.film_split import Pairs, Split, hold_out_films
 from training.schedule import ProgressBar
 
@@ -130,23 +129,58 @@ def run(
     Raises:
         KeyboardInterrupt: training was stopped by a signal.
     """
-    train, held_out = (
+    ratings, held_out = (
         hold_out_films(split.train, HELD_OUT_SHARE, seed) if settings.early_stopping else (split.train, None)
     )
-    torch.manual_seed(seed)
-    model = DeepFMModel(
-        DeepFMConfig(
-            num_films=features.shape[0], num_features=features.shape[1], num_users=split.num_users, **settings.model
-        )
-    )
-    model.set_tables(torch.from_numpy(features), torch.from_numpy(np.bincount(train.ratings, minlength=11)[1:]))
-    if settings.training.get("feature_penalty") == 0:
-        # As the paper's library draws them; with a prior of mean zero they start there.
-        for layer in (module for module in model.children() if isinstance(module, nn.Linear)):
-            layer.reset_parameters()
-    sample = train[np.sort(np.random.default_rng(seed).permutation(len(train))[:MEASURED_TRAINING_PAIRS])]
+    sample = ratings[np.sort(np.random.default_rng(seed).permutation(len(ratings))[:MEASURED_TRAINING_PAIRS])]
     measured = _Measured(sample, split.test, held_out, advance)
     started = time.monotonic()
+    train(ratings, split.num_users, features, settings, seed, measured.measure)
+    seconds = time.monotonic() - started
+    return {
+        "settings": asdict(settings),
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "ratings_per_second": round(len(ratings) * settings.epochs / seconds),
+        "train_ratings": len(ratings),
+        "test_ratings": len(split.test),
+        "users": split.num_users,
+        "curve": measured.curve,
+        **measured.taken,
+    }
+
+
+def train(
+    ratings: Pairs,
+    num_users: int,
+    features: np.ndarray,
+    settings: Settings,
+    seed: int,
+    measure: Callable[[DeepFMModel], None] = lambda model: None,
+) -> DeepFMModel:
+    """
+    A DeepFM trained on some ratings.
+
+    Args:
+        ratings: to train on.
+        num_users: users they are from.
+        features: float32 [films, width].
+        settings: how.
+        seed: of the weights and of the order of the ratings.
+        measure: called with the model after every epoch.
+
+    Raises:
+        KeyboardInterrupt: training was stopped by a signal.
+    """
+    torch.manual_seed(seed)
+    num_films, num_features = features.shape
+    config = DeepFMConfig(num_films=num_films, num_features=num_features, num_users=num_users, **settings.model)
+    model = DeepFMModel(config)
+    model.set_tables(torch.from_numpy(features), torch.from_numpy(np.bincount(ratings.ratings, minlength=11)[1:]))
+    if settings.training.get("feature_penalty") == 0:
+        # As PyTorch draws them, which the paper's implementation left to it; ours start where their prior has them.
+        for layer in (module for module in model.children() if isinstance(module, nn.Linear)):
+            layer.reset_parameters()
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
         args = DeepFMTrainingArguments(
             output_dir=folder,
@@ -157,22 +191,11 @@ def run(
             logging_strategy="no",
             **settings.training,
         )
-        trainer = _SplitTrainer(model=model, args=args, train=train, measured=measured)
+        trainer = _SplitTrainer(model=model, args=args, ratings=ratings, measure=measure)
         trainer.train()
     if trainer.clock.interrupted:
         raise KeyboardInterrupt
-    return {
-        "settings": asdict(settings),
-        "seed": seed,
-        "seconds": round(time.monotonic() - started, 1),
-        "ratings_per_second": round(len(train) * settings.epochs / (time.monotonic() - started)),
-        "batch": args.train_batch_size * BLOCK_SIZE,
-        "train_ratings": len(train),
-        "test_ratings": len(split.test),
-        "users": split.num_users,
-        "curve": measured.curve,
-        **measured.taken,
-    }
+    return model
 
 
 class _Measured:
@@ -243,13 +266,21 @@ def _squared_error(probabilities: np.ndarray, pairs: Pairs) -> float:
 
 
 class _SplitTrainer(RatingBlocksTrainer):
-    def __init__(self, *, model: DeepFMModel, args: DeepFMTrainingArguments, train: Pairs, measured: _Measured):
-        self.measured = measured
-        blocks = RatingBlocks(train.users, train.films, train.ratings, args.seed)
+    """Measures after every epoch, in the place of a validation; draws no bar, as whoever makes many runs draws one."""
+
+    def __init__(
+        self,
+        *,
+        model: DeepFMModel,
+        args: DeepFMTrainingArguments,
+        ratings: Pairs,
+        measure: Callable[[DeepFMModel], None],
+    ):
+        self.measure = measure
+        blocks = RatingBlocks(ratings.users, ratings.films, ratings.ratings, args.seed)
         super().__init__(model=model, args=args, blocks=blocks, eval_dataset=blocks)
-        for callback in (PrinterCallback, ProgressBar):
-            self.remove_callback(callback)
+        self.remove_callback(ProgressBar)
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
-        self.measured.measure(self.accelerator.unwrap_model(self.model))
+        self.measure(self.accelerator.unwrap_model(self.model))
         return {}
