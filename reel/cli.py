@@ -26,13 +26,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "train film-token-gpt2": ("training.film_token_gpt2", "train a GPT-2 that reads a film as one token"),
     "train text-gpt2": ("training.text_gpt2", "train a GPT-2 that reads films and ratings as text"),
     "train deepfm": ("training.deepfm", "train a DeepFM on film features and user vectors, the paper's first system"),
-    "train baseline": ("training.baseline", "compute a baseline: film-mean, shrunk-bias or als"),
+    "train baseline": ("training.baseline", "compute a baseline: film-mean, shrunk-bias, als, ridge or bandit"),
     "evaluate": ("reel.evaluate", "score models side by side on users they have not seen"),
     "predict": ("reel.predict", "rating distributions for many histories and films at once"),
     "recommend": ("reel.recommend", "what a person would rate highest, from their account export"),
     "reproduce table-1": ("reel.reproduce_table_1", "the paper's first table: DeepFM on unseen films, beside baselines"),
     "reproduce table-2": ("reel.reproduce_table_2", "the paper's last table and figures 2 to 5, beside its numbers"),
     "publish dataset": ("data_prep.publish.command", "a data set to the Hugging Face Hub"),
+    "publish model": ("training.publish.command", "a trained model with its film catalogue and card to the Hub"),
+    "publish space": ("reel.publish_space", "the web page or the metrics as a Space on the Hub"),
     "demo": ("reel.demo", "the web page: rate films or drop an export, get recommendations"),
 }
 

@@ -4,7 +4,8 @@
 
 The report (JSON) has every metric with its 95 % interval and every paired difference; RMSE and reward accuracy by
 history length are printed too. Where the data set has films kept back (`--cold-films`), they are scored as split
-cold_<split>. `training/cases.py` says what is measured and for whom, `training/metrics.py` how.
+cold_<split>. With `--policy` the report also says what the models' rankings are worth. `training/cases.py` and
+`training/policy.py` say what is measured and for whom, `training/metrics.py` how.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from data_prep.answers import print_tables
 from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_file
+from reel.policies import DEFAULT_POLICY_HISTORY, evaluate_policies, policy_cases, print_policies
+from reel.report_tables import PIPE_WIDTH, with_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from training.evaluation import Advance
 
 PRINTED_METRICS = {"rmse": "RMSE (lower is better)", "reward_accuracy": "Reward accuracy (higher is better)"}
-PIPE_WIDTH = 160  # columns of a table where stdout is no terminal
 
 Row = dict[str, Any]
 CasesKey = tuple[str, str, int | str]  # split, population, context length
@@ -57,11 +59,15 @@ def main(arguments: Sequence[str]) -> None:
         building.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print("wrote " + ", ".join(map(str, written)), file=sys.stderr)
     print_report(report)
+    if "policy" in report:
+        print_policies(report["policy"])
 
 
 def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row:
     """Score the models and put together what the file holds."""
     cases, plan, cold = _cases(options, requested)
+    paths = dict(zip(unique_names(options.model), options.model, strict=True))
+    policy = policy_cases(options, cases, list(paths))
     for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
     if options.figures is not None and not plan.curve:
@@ -70,8 +76,8 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
     from reel.recommender import Recommender
     from training.cold import evaluate_cold
     from training.evaluation import evaluate
+    from training.publish.results import weights_digest
 
-    paths = dict(zip(unique_names(options.model), options.model, strict=True))
     models = {name: Recommender.from_pretrained(path) for name, path in paths.items()}
     for name in strangers(models, options.data, cases.film_ids.to_pylist()):
         print(
@@ -80,13 +86,21 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
             file=sys.stderr,
         )
     run = {"split": options.split, "seed": options.seed}
-    with scoring_progress(len(models) * _count(cases, plan, cold)) as advance:
+    ranked = 0 if policy is None else len(policy.candidate_films)
+    with scoring_progress(len(models) * (_count(cases, plan, cold) + ranked)) as advance:
         report = evaluate(models, cases, plan, **run, advance=advance)
         if cold is not None:
             _add_cold(report, evaluate_cold(models, cold, **run, advance=advance))
+        if policy is not None:
+            report["policy"] = evaluate_policies(models, policy, options.data, cases.film_ids, options.seed, advance)
     report["protocol"] |= {"split": options.split, "max_users": options.max_users}
     report["models"] = [
-        {"name": model["name"], "path": paths[model["name"]], "results": model["results"]}
+        {
+            "name": model["name"],
+            "path": paths[model["name"]],
+            "weights": weights_digest(Path(paths[model["name"]]).expanduser()),
+            "results": model["results"],
+        }
         for model in report["models"]
     ]
     return {"data": options.data} | report
@@ -177,12 +191,6 @@ def _difference(row: Row) -> str:
     return with_interval(row, "difference", "{:+.3f}", mark="*" if row["better"] else " ")
 
 
-def with_interval(row: Row, key: str, form: str, mark: str = "") -> str:
-    """The number under `key` of a report's row, formatted, with its interval in brackets."""
-    value, low, high = ("-" if row[name] is None else form.format(row[name]) for name in (key, "low", "high"))
-    return f"{value}{mark} [{low}, {high}]"
-
-
 def strangers(models: Mapping[str, Recommender], data: str, film_ids: Sequence[str]) -> list[str]:
     """Names of the models whose catalogue does not count exactly the ratings of the data set's training users."""
     import numpy as np
@@ -211,6 +219,15 @@ def _parser() -> CommandParser:
         metavar="K,K...",
         help="history lengths (0,1,2,5,10,20,50,100,200; to 50 where under 30 users have room for 200); those over "
         "200 are scored for all users who have them, apart from the curve",
+    )
+    parser.add_argument(
+        "--policy",
+        type=int,
+        nargs="?",
+        const=DEFAULT_POLICY_HISTORY,
+        metavar="K",
+        help="also let every model rank all films that a user has rated besides their first K "
+        f"({DEFAULT_POLICY_HISTORY}), and say what its top ten are worth",
     )
     parser.add_argument("--max-users", type=int, metavar="N", help="score a seeded draw of N users")
     parser.add_argument("--seed", type=int, default=0, help="of targets, histories and resamples (0)")

@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Any
 from data_prep.answers import print_tables
 from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_file
-from reel.evaluate import new_figures, scoring_progress, strangers, unique_names, with_interval
+from reel.evaluate import new_figures, scoring_progress, strangers, unique_names
+from reel.report_tables import with_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from data_prep.dataset import Histories
     from training.cases import ProtocolCases
-    from training.reproduction.figures import LearningCurve
+    from training.figures import LearningCurve
     from training.reproduction.table_2 import Table2
 
 SPLIT = "test"
@@ -143,8 +144,9 @@ def _measure(options: argparse.Namespace) -> Table2:
     if not options.baselines:
         validation = load_histories(options.data, "validation")
         print(f"computing the baselines {', '.join(KINDS)}", file=sys.stderr)
+        features = catalogue.features.dense(catalogue.film_ids)
         for kind in KINDS:
-            models[kind] = Recommender(fit(kind, train, validation, len(catalogue)), catalogue)
+            models[kind] = Recommender(fit(kind, train, validation, len(catalogue), features=features), catalogue)
 
     chosen = draw_cases(cases, options.max_cases)
     with scoring_progress(len(chosen) * len(models) * len(paper.CONTEXT_LENGTHS)) as advance:
@@ -207,7 +209,7 @@ def _learning_curves(options: argparse.Namespace) -> dict[str, LearningCurve]:
 def _learning_curve(model: str) -> LearningCurve:
     from huggingface_hub import try_to_load_from_cache
 
-    from training.output_folder import LEARNING_CURVE
+    from training.publish.card import LEARNING_CURVE
 
     folder = Path(model).expanduser()
     file = str(folder / LEARNING_CURVE) if folder.is_dir() else try_to_load_from_cache(model, LEARNING_CURVE)

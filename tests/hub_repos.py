@@ -38,13 +38,15 @@ class File:
 
 @dataclass
 class Repo:
-    """A repository: commits of `main`, oldest first, as (sha, message, files by path), and tags."""
+    """A repository: commits of `main`, oldest first, as (sha, message, files by path), tags, and a Space's
+    variables."""
 
     kind: str
     id: str
     private: bool
     commits: list[tuple[str, str, dict[str, File]]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def sha(self) -> str:

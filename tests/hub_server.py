@@ -125,6 +125,7 @@ class HubServer:
         app.post(repo + "/preupload/{revision}")(self._preupload)
         app.post(repo + "/commit/{revision}")(self._commit)
         app.post(repo + "/tag/{revision}")(self._tag)
+        app.post(repo + "/variables")(self._set_variable)
         for prefix in ("/{kinds}", ""):
             app.post(prefix + "/{owner}/{name}.git/info/lfs/objects/batch")(self._lfs_batch)
             path = prefix + "/{owner}/{name}/resolve/{revision}/{path:path}"
@@ -180,7 +181,13 @@ class HubServer:
 
     async def _validate(self, request: Request) -> Any:
         card = front_matter((await request.json())["content"])
+        index = card.get("model-index", [])
         valid = {
+            "model-index": isinstance(index, list) and all(map(_is_evaluated, index)),
+            "library_name": isinstance(card.get("library_name", ""), str),
+            "tags": all(isinstance(tag, str) for tag in card.get("tags", [])),
+            "sdk": card.get("sdk", "gradio") in ("gradio", "docker", "static"),
+            "sdk_version": isinstance(card.get("sdk_version", ""), str),
             "license": card.get("license", "other") in _LICENCES,
             "task_categories": set(card.get("task_categories", [])) <= _TASKS,
             "size_categories": all(_SIZE.fullmatch(size) for size in card.get("size_categories", [])),
@@ -257,6 +264,11 @@ class HubServer:
             raise Refusal(409, f"Tag {tag} exists")
         repo.tags[tag] = repo.at(request.path_params["revision"])[0]
 
+    async def _set_variable(self, request: Request) -> Any:
+        repo, wish = self._find(request, write=True), await request.json()
+        repo.variables[wish["key"]] = wish["value"]
+        return {key: {"value": value} for key, value in repo.variables.items()}
+
     async def _resolve(self, request: Request) -> Response:
         sha, files = self._find(request).at(request.path_params["revision"])
         path = request.path_params["path"]
@@ -276,6 +288,18 @@ class HubServer:
         first, last = int(wanted[1]), min(int(wanted[2] or len(file.content)), len(file.content) - 1)
         headers["Content-Range"] = f"bytes {first}-{last}/{len(file.content)}"
         return Response(file.content[first : last + 1], 206, headers, media_type="application/octet-stream")
+
+
+def _is_evaluated(model: dict[str, Any]) -> bool:
+    """Whether an entry of `model-index` is what the Hub's specification asks for."""
+    return bool(model["name"]) and all(
+        result["task"]["type"]
+        and result["dataset"]["type"]
+        and result["dataset"]["name"]
+        and result["metrics"]
+        and all(metric["type"] and isinstance(metric["value"], (int, float)) for metric in result["metrics"])
+        for result in model["results"]
+    )
 
 
 def _folder(path: PurePosixPath) -> dict[str, Any]:

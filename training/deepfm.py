@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
 from data_prep.errors import exit_status
 from modeling.deepfm import DeepFMConfig, DeepFMModel
 from modeling.deepfm.configuration_deepfm import HEADS
 from training.arguments import parse_arguments
 from training.deepfm_trainer import DeepFMTrainer, DeepFMTrainingArguments
-from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.output_folder import save_model
+from training.publish.record import TrainingRecord, settings_of
 from training.rating_blocks import BLOCK_SIZE
-from training.run import check_same_shape, run
+from training.run import announce, check_same_shape, run, start
 
 # Entries of a config that a checkpoint's weights depend on.
 SIZES = ("user_size", "embedding_size", "film_embeddings", "user_embeddings", "mlp_sizes")
@@ -102,14 +101,8 @@ def train(model_args: DeepFMArguments, args: DeepFMTrainingArguments) -> dict[st
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` of validation users fitted to a part of
         their ratings.
     """
-    folder = Path(args.output_dir or "")
-    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
-    with args.main_process_first(local=False):  # it makes what is missing, the others read it
-        histories = load_histories(model_args.data, "train")
-        validation = load_histories(model_args.data, "validation")
-        catalogue = Catalogue.from_dataset(model_args.data, histories=histories)
-        if args.process_index == 0 and checkpoint is None:
-            claim_output_folder(folder)
+    started = start(model_args.data, args)
+    histories, validation, catalogue, checkpoint = started
 
     torch.manual_seed(args.seed)
     features = catalogue.features.dense(catalogue.film_ids)
@@ -121,19 +114,17 @@ def train(model_args: DeepFMArguments, args: DeepFMTrainingArguments) -> dict[st
     model = DeepFMModel(config)
     model.set_tables(torch.from_numpy(features), torch.from_numpy(np.bincount(histories.ratings, minlength=11)[1:]))
     del features
-    if args.process_index == 0:
-        print(
-            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films, "
-            f"in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
-            f"{model.num_parameters(only_trainable=True):,} weights, from a config, as there are no pretrained ones",
-            file=sys.stderr,
-        )
+    announce(started, args, model, "from a config, as there are no pretrained ones")
 
     trainer = DeepFMTrainer(model=model, args=args, histories=histories, validation=validation)
 
-    def save(weights: dict[str, Any] | None) -> None:
+    record = TrainingRecord.of(
+        model, model_args.data, histories, {**settings_of(model_args), **args.hyperparameters()}
+    )
+
+    def save(folder: Path, weights: dict[str, Any] | None) -> None:
         model = trainer.fit_user_prior()
-        save_model(model, catalogue, folder, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
+        save_model(model, catalogue, folder, record, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
         runtimes = [entry["train_runtime"] for entry in trainer.state.log_history if "train_runtime" in entry]
         if checkpoint is None and runtimes:
             batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size * BLOCK_SIZE

@@ -12,7 +12,7 @@ from data_prep.dataset import Histories
 from modeling.deepfm import DeepFMModel
 from modeling.losses import RewardLoss
 from training import metrics
-from training.baseline import ValidationCases
+from training.baselines.drawn_cases import DrawnCases
 from training.cases import NUM_TARGETS
 from training.rating_blocks import RatingBlocks, join_blocks
 from training.trainer import RatingTrainer, RatingTrainingArguments
@@ -140,7 +140,7 @@ class DeepFMTrainer(RatingBlocksTrainer):
         validation: Histories,
         **kwargs,
     ):
-        self.cases = ValidationCases.draw(validation, args.seed)
+        self.cases = DrawnCases.draw(validation, args.max_history_length, args.seed)
         self.prior_histories = draw_histories(histories, args.seed)
         blocks = RatingBlocks.of(histories, args.seed)
         super().__init__(model=model, args=args, blocks=blocks, eval_dataset=self.cases, **kwargs)

@@ -34,9 +34,11 @@ STYLE: dict[Any, Any] = {
 }
 DOTS_PER_INCH = 160  # 1,520 pixels across: sharp at the width of a README on a dense screen
 FEWEST_CASES = 20  # a share of fewer cases is mostly noise
+SMOOTHED_OVER = 20  # a learning curve's running mean takes the 20th part of its points
 CALIBRATION_LENGTH = 20  # the curve's length nearest to this is drawn unless another is asked for
 
 Row = dict[str, Any]
+LearningCurve = list[tuple[int, float]]  # step, loss
 
 
 def draw_figures(report: Row, folder: Path, *, calibration_length: int | None = None) -> list[Path]:
@@ -134,6 +136,31 @@ def calibration_figure(rows: dict[str, Row]) -> Figure:
     bottom.yaxis.set_major_formatter(lambda value, position: f"{value:,.0f}")
     _legend(figure, top)
     return figure
+
+
+def learning_curve_figure(curve: LearningCurve) -> Figure:
+    """Training loss by optimiser step, as logged and as a running mean."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.8), layout=layout())
+    draw_learning_curve(figure.subplots(), curve, look(0)["color"])
+    return figure
+
+
+def draw_learning_curve(axes: Axes, curve: LearningCurve, color: str) -> None:
+    """Losses by step, as logged and as a running mean."""
+    steps, losses = np.array(curve, dtype=np.float64).T
+    axes.plot(steps, losses, color=color, alpha=0.3, linewidth=0.8, label="logged")
+    axes.plot(steps, _running_mean(losses), color=color, linewidth=1.8, label="running mean")
+    axes.set(xlabel="optimiser steps", ylabel="training loss")
+    axes.xaxis.set_major_formatter(lambda value, position: f"{value:,.0f}")
+    axes.legend()
+
+
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """Means over the neighbours of every value; over fewer of them at the ends."""
+    window = np.ones(2 * (len(values) // (2 * SMOOTHED_OVER)) + 1)
+    return np.convolve(values, window, mode="same") / np.convolve(np.ones_like(values), window, mode="same")
 
 
 def layout() -> Any:

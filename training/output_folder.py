@@ -16,9 +16,9 @@ from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories
 from data_prep.errors import UserError
 from data_prep.folders import new_folder
+from training.publish.card import LEARNING_CURVE, ModelCard
+from training.publish.record import TrainingRecord
 from training.quiet import quiet_transformers
-
-LEARNING_CURVE = "trainer_state.json"
 
 
 def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool = False) -> str | None:
@@ -84,19 +84,21 @@ def save_model(
     model: PreTrainedModel,
     catalogue: Catalogue,
     folder: Path,
+    record: TrainingRecord,
     *,
     state_dict: dict[str, Any] | None = None,
     beside: Mapping[str, Saveable] | None = None,
     keep_checkpoints: bool = False,
 ) -> None:
     """
-    Put a folder with the model and its catalogue in the place of `folder`, all at once: a run that is killed leaves
-    the old one or the new one. The learning curve is kept, checkpoints where `keep_checkpoints` says so.
+    Put a folder with the model, its catalogue and its card in the place of `folder`, all at once: a run that is killed
+    leaves the old one or the new one. The learning curve is kept, checkpoints where `keep_checkpoints` says so.
 
     Args:
         model (`PreTrainedModel`): the model.
         catalogue (`Catalogue`): its films.
         folder (`Path`): where to.
+        record (`TrainingRecord`): how the model came about, for its card.
         state_dict (`dict`, *optional*): the weights, where the model's own are shared out over processes.
         beside (`dict`, *optional*): what else belongs to the model, by the path in the folder that it is saved to.
         keep_checkpoints (`bool`): whether checkpoints in `folder` stay.
@@ -112,8 +114,10 @@ def save_model(
             for place, part in (beside or {}).items():
                 part.save_pretrained(building / place)
         catalogue.save(building)
+        record.save(building)
         if (folder / LEARNING_CURVE).is_file():
             shutil.copy2(folder / LEARNING_CURVE, building)
+        (building / "README.md").write_text(ModelCard.of(building, catalogue).render(), encoding="utf-8")
         if keep_checkpoints:
             for checkpoint in folder.glob("checkpoint-*"):
                 shutil.copytree(checkpoint, building / checkpoint.name)

@@ -4,14 +4,62 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
+from data_prep.catalogue import Catalogue
+from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError
+from training.output_folder import check_output_folder, claim_output_folder
 from training.quiet import quiet_transformers
-from training.trainer import RatingTrainer
+from training.trainer import RatingTrainer, RatingTrainingArguments
+
+
+class Start(NamedTuple):
+    """What every run has in hand before it has a model."""
+
+    histories: Histories  # of training users
+    validation: Histories
+    catalogue: Catalogue
+    checkpoint: str | None  # to go on from
+
+
+def start(data: str, args: RatingTrainingArguments) -> Start:
+    """
+    Check and claim the output folder, and load the data; what is missing of it is made by the first process, and read
+    by the others.
+
+    Raises:
+        UserError: when the folder holds something else, or the data cannot be read.
+    """
+    folder = Path(args.output_dir or "")
+    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
+    with args.main_process_first(local=False):
+        histories = load_histories(data, "train")
+        found = Start(
+            histories,
+            load_histories(data, "validation"),
+            Catalogue.from_dataset(data, histories=histories),
+            checkpoint,
+        )
+        if args.process_index == 0 and checkpoint is None:
+            claim_output_folder(folder)
+    return found
+
+
+def announce(start: Start, args: RatingTrainingArguments, model: PreTrainedModel, origin: str) -> None:
+    """Say on stderr what is trained, how large it is, and where its weights are from."""
+    if args.process_index:
+        return
+    print(
+        f"training on {len(start.histories):,} users, {len(start.histories.ratings):,} ratings, "
+        f"{len(start.catalogue):,} films, in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
+        f"{model.num_parameters(only_trainable=True):,} weights of {model.num_parameters():,}, {origin}",
+        file=sys.stderr,
+    )
 
 
 def check_same_shape(config: PreTrainedConfig, checkpoint: str, names: Sequence[str]) -> None:
@@ -21,42 +69,56 @@ def check_same_shape(config: PreTrainedConfig, checkpoint: str, names: Sequence[
             config differs.
     """
     before = type(config).from_pretrained(checkpoint)
-    for name in names:
-        if getattr(before, name) != getattr(config, name):
+    check_same(checkpoint, *({name: getattr(each, name) for name in names} for each in (before, config)))
+
+
+def check_same(checkpoint: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        UserError: when a setting of the checkpoint to resume is not what it is now.
+    """
+    for name in wanted:
+        if found[name] != wanted[name]:
             raise UserError(
-                f"{checkpoint}: has {name} {getattr(before, name)}, not {getattr(config, name)}; resume with "
-                "the options and the data of the run, or start anew with --overwrite"
+                f"{checkpoint}: has {name} {found[name]}, not {wanted[name]}; resume with the options and the data of "
+                "the run, or start anew with --overwrite"
             )
 
 
 def run(
-    trainer: RatingTrainer, checkpoint: str | None, save: Callable[[dict[str, Any] | None], None]
+    trainer: RatingTrainer, checkpoint: str | None, save: Callable[[Path, dict[str, Any] | None], None]
 ) -> dict[str, float]:
     """
-    Train, save the model and the learning curve, score it on the validation users, and say how it went.
+    Train, save the model and the learning curve, score it on the validation users, and say how it went. With
+    `push_to_hub`, each save goes to the Hub too.
 
     Args:
         trainer (`RatingTrainer`): with its model and data.
         checkpoint (`str`, *optional*): the checkpoint to go on from.
-        save: writes the model into the output folder; called on the first process alone, with the model's weights
-            where FSDP has shared them out over the processes, otherwise with None.
+        save: writes the model into a folder; called on the first process alone, with the model's weights where FSDP
+            has shared them out over the processes, otherwise with None.
 
     Returns:
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` by the trainer's validation protocol.
     """
     started = time.monotonic()
+    trainer.save_folder = save
     with quiet_transformers():
         result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_state()  # the learning curve
-    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_fsdp_enabled else None
+    weights = trainer.gathered_weights()
+    folder = Path(trainer.args.output_dir or "")
     if trainer.is_world_process_zero():
-        save(weights)
+        save(folder, weights)
         print(
             f"{result.global_step:,} steps in {time.monotonic() - started:,.0f} s; model saved in "
             f"{trainer.args.output_dir}"
             + ("; interrupted, --resume goes on from here" if trainer.clock.interrupted else ""),
             file=sys.stderr,
         )
+    if trainer.pushes is not None:
+        published = trainer.pushes.push_last(folder)
+        print(f"pushed to {published.url} revision {published.revision} tag {published.tag}", file=sys.stderr)
     scores = trainer.evaluate()
     if trainer.is_world_process_zero():
         print(

@@ -3,8 +3,9 @@ Train a GPT-2 that reads rated films as text, from OpenAI's weights or from scra
 
     reel train text-gpt2 --data data/letterboxd --output-dir models/text --objective weighted --lora-rank 16
 
-    reel train text-gpt2 --data data/sample --output-dir models/small --max-minutes 25 \\
-        --hidden-size 128 --num-hidden-layers 4 --num-attention-heads 4 --learning-rate 1e-3
+    reel train text-gpt2 --data data/letterboxd --output-dir models/small --max-minutes 25 \\
+        --hidden-size 64 --num-hidden-layers 2 --num-attention-heads 4 --max-film-tokens 50 \\
+        --per-device-train-batch-size 8 --learning-rate 3e-3
 
     accelerate launch --config_file training/recipes/eight_gpus.yaml -m training.text_gpt2 \\
         --data data/letterboxd --output-dir models/text
@@ -24,14 +25,14 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
+from data_prep.dataset import Histories
 from data_prep.errors import UserError, exit_status
 from modeling.text_gpt2 import FilmTokens, GPT2ForRating, GPT2ForRatingConfig
 from training.arguments import parse_arguments
-from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.output_folder import save_model
+from training.publish.record import TrainingRecord, settings_of
 from training.quiet import quiet_transformers
-from training.run import run
+from training.run import announce, check_same, check_same_shape, run, start
 from training.text_films import FEWEST_FILM_TOKENS, RATING_ENDING, tokenise_films
 from training.text_pretrained import GPT2_REPOSITORY, WEIGHTS, find_files, find_tokenizer
 from training.text_trainer import TextRatingTrainer, TextRatingTrainingArguments
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 ADAPTER = "adapter"  # the folder of the LoRA adapter beside the merged model
-SHORT_WINDOWS_FROM_SCRATCH = 8_000
+SHORT_WINDOWS_FROM_SCRATCH = 16_000
 VALIDATION_USERS = 500  # with ten ratings each, their reward accuracy has a standard error of .007
 GPT2_SHAPE: dict[str, Any] = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
 
@@ -181,7 +182,9 @@ def with_adapters(model: GPT2ForRating, rank: int, pretrained: str) -> PeftModel
 
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["c_attn", "c_proj", "c_fc"], fan_in_fan_out=True)
     adapted = get_peft_model(model, config)
-    adapted.peft_config["default"].base_model_name_or_path = pretrained  # not the path of a cache
+    # Neither the path of a cache nor that of a folder, but its name: it travels with the adapter.
+    name = Path(pretrained).resolve().name if Path(pretrained).is_dir() else pretrained
+    adapted.peft_config["default"].base_model_name_or_path = name
     return adapted
 
 
@@ -192,17 +195,27 @@ def check_same_run(model: GPT2ForRating, lora_rank: int, checkpoint: str) -> Non
     """
     adapter = Path(checkpoint) / "adapter_config.json"
     rank = json.loads(adapter.read_text(encoding="utf-8"))["r"] if adapter.is_file() else 0
-    found, wanted = {"lora_rank": rank}, {"lora_rank": lora_rank}
-    if not lora_rank and not rank:
-        before = GPT2ForRatingConfig.from_pretrained(checkpoint)
-        for name in (*GPT2_SHAPE, "num_films", "num_film_tokens"):
-            found[name], wanted[name] = getattr(before, name), getattr(model.config, name)
-    for name in found:
-        if found[name] != wanted[name]:
-            raise UserError(
-                f"{checkpoint}: has {name} {found[name]}, not {wanted[name]}; resume with the options and the data of "
-                "the run, or start anew with --overwrite"
-            )
+    check_same(checkpoint, {"lora_rank": rank}, {"lora_rank": lora_rank})
+    if not rank:
+        check_same_shape(model.config, checkpoint, (*GPT2_SHAPE, "num_films", "num_film_tokens"))
+
+
+def record_of(
+    model_args: TextGPT2Arguments,
+    args: TextRatingTrainingArguments,
+    model: GPT2ForRating,
+    histories: Histories,
+    origin: str,
+) -> TrainingRecord:
+    """The record of a run: with the id of the model that it starts from, but not with the path of a folder."""
+    base_model = None
+    if origin == f"from {model_args.pretrained}":
+        if Path(model_args.pretrained).is_dir():
+            origin = "from a GPT-2's weights in a folder"
+        else:
+            base_model = model_args.pretrained
+    settings = {**settings_of(model_args), **args.hyperparameters()}
+    return TrainingRecord.of(model, model_args.data, histories, settings, origin=origin, base_model=base_model)
 
 
 def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> dict[str, float]:
@@ -213,30 +226,20 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     Returns:
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all films of the trajectories.
     """
-    folder = Path(args.output_dir or "")
-    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
-    with args.main_process_first(local=False):  # it makes what is missing, the others read it
-        histories = load_histories(model_args.data, "train")
-        validation = load_histories(model_args.data, "validation")
-        catalogue = Catalogue.from_dataset(model_args.data, histories=histories)
+    started = start(model_args.data, args)
+    histories, validation, catalogue, checkpoint = started
+    with args.main_process_first(local=False):  # it tokenises the films, the others read the result
         tokenizer = find_tokenizer(model_args.pretrained)
         films = tokenise_films(catalogue.films, tokenizer, model_args.max_film_tokens)
-        if args.process_index == 0 and checkpoint is None:
-            claim_output_folder(folder)
 
     torch.manual_seed(args.seed)
     weights = find_weights(model_args)
     model, origin = initial_model(model_args, weights, tokenizer, films)
+    record = record_of(model_args, args, model, histories, origin)
     if checkpoint is not None:
         check_same_run(model, model_args.lora_rank, checkpoint)
     trained = with_adapters(model, model_args.lora_rank, model_args.pretrained) if model_args.lora_rank else model
-    if args.process_index == 0:
-        print(
-            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films, "
-            f"in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
-            f"{model.num_parameters(only_trainable=True):,} weights of {model.num_parameters():,}, {origin}",
-            file=sys.stderr,
-        )
+    announce(started, args, model, origin)
 
     window = args.max_history_length
     film_lengths = films.offsets.diff().numpy()
@@ -257,7 +260,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     if trainer.is_fsdp_enabled and model_args.lora_rank:
         raise UserError("--lora-rank: adapters are small enough for data parallel training; use eight_gpus.yaml")
 
-    def save(state: dict[str, Any] | None) -> None:
+    def save(folder: Path, state: dict[str, Any] | None) -> None:
         whole = trainer.accelerator.unwrap_model(trainer.model)
         beside: dict[str, Any] = {".": tokenizer}
         if model_args.lora_rank:
@@ -267,6 +270,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
             whole,
             catalogue,
             folder,
+            record,
             state_dict=state,
             beside=beside,
             keep_checkpoints=trainer.clock.interrupted,

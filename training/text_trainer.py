@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from modeling.losses import IGNORED, NextTokenCrossEntropy
+from training.publish.record import Setting
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 OBJECTIVES = {"weighted": 1.0, "unweighted": 0.0}
@@ -59,6 +60,9 @@ class TextRatingTrainingArguments(RatingTrainingArguments):
         if self.objective_weight is not None and not 0 <= self.objective_weight <= 1:
             raise ValueError(f"objective_weight is a share, 0..1, got {self.objective_weight}")
         super().__post_init__()
+
+    def hyperparameters(self) -> dict[str, Setting]:
+        return {"rating_weight": self.rating_weight, **super().hyperparameters()}
 
     @property
     def rating_weight(self) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,30 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
+from transformers.trainer import TRAINER_STATE_NAME
 
 from modeling.losses import IGNORED, NUM_RATINGS, TARGETS, RatingCrossEntropy
 from training import metrics
+from training.publish.record import Setting, settings_of
+from training.publish.while_training import HubPushes, check_push_arguments
 from training.sampler import LikeSizeSampler, SizedExamples
 from training.schedule import Clock, ProgressBar, warmup_and_cosine
+
+HYPERPARAMETERS = (
+    "targets",
+    "squared_error",
+    "max_history_length",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "warmup_steps",
+    "bf16",
+    "fp16",
+    "seed",
+)
 
 
 @dataclass
@@ -99,6 +121,17 @@ class RatingTrainingArguments(TrainingArguments):
         self.remove_unused_columns = False
         self.label_names = ["labels"]
         super().__post_init__()
+        if self.push_to_hub:
+            check_push_arguments(self)
+
+    def hyperparameters(self) -> dict[str, Setting]:
+        """The settings that make a difference to the model, for its card."""
+        ended_by = ("max_steps",) if self.max_steps > 0 else ("num_train_epochs",)
+        return {
+            **settings_of(self, HYPERPARAMETERS),
+            **settings_of(self, ("max_minutes",) if self.max_minutes is not None else ended_by),
+            "processes": self.world_size,
+        }
 
 
 def keep_what_metrics_need(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
@@ -125,7 +158,8 @@ class RatingTrainer(Trainer):
     """
     A `Trainer` for models that return `rating_logits`: the loss of `modeling/losses.py`, the same under gradient
     accumulation and several processes (which repeat a few histories where an epoch does not divide evenly); a schedule
-    that can follow the clock; SIGINT and SIGTERM end training in order.
+    that can follow the clock; SIGINT and SIGTERM end training in order; pushes to the Hub are whole models, with their
+    film catalogue and card.
 
     Args:
         args (`RatingTrainingArguments`): how to train.
@@ -137,6 +171,9 @@ class RatingTrainer(Trainer):
     validation_protocol = "every rating after those before it"  # what `evaluate` scores, in words
 
     def __init__(self, *, args: RatingTrainingArguments, **kwargs):
+        self.pushes: HubPushes | None = None  # on the first process, with push_to_hub
+        # Writes the model's folder, with the weights that `gathered_weights` gave; `training.run` knows how.
+        self.save_folder: Callable[[Path, dict[str, Any] | None], None] | None = None
         self.rating_loss = RatingCrossEntropy(args.targets, args.squared_error, self.num_ratings).to(args.device)
 
         def compute_loss(outputs, labels, num_items_in_batch=None):
@@ -178,3 +215,30 @@ class RatingTrainer(Trainer):
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def gathered_weights(self) -> dict[str, Any] | None:
+        """The model's weights where FSDP has shared them out, to be called on all processes; otherwise None."""
+        return self.accelerator.get_state_dict(self.model_wrapped) if self.is_fsdp_enabled else None
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Make sure, before anything is trained, that the repository can be pushed to."""
+        if self.is_world_process_zero():
+            self.pushes = HubPushes(self.args)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """In the place of Trainer's, which would send the weights without catalogue and card."""
+        weights = self.gathered_weights()
+        if self.pushes is None or self.save_folder is None or not self.pushes.wanted:
+            return
+        save_folder = self.save_folder
+
+        def write(folder: Path) -> None:
+            folder.mkdir()
+            shutil.copy2(Path(checkpoint_folder) / TRAINER_STATE_NAME, folder)  # the learning curve so far
+            save_folder(folder, weights)
+
+        self.pushes.push(write, f"Training in progress, step {self.state.global_step:,}")
+
+    def _finish_current_push(self) -> None:
+        if self.pushes is not None:
+            self.pushes.finish()

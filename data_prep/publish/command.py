@@ -30,7 +30,7 @@ from data_prep.dataset import check_digest
 from data_prep.errors import CommandParser, UserError
 from data_prep.features import FilmFeatures, films_digest
 from data_prep.publish.card_figures import count_distributions, draw_figures
-from data_prep.publish.hub import check_repo_id, push_files
+from data_prep.publish.hub import check_no_place, check_repo_id, push_files
 from data_prep.schema import normalise_films
 from data_prep.user_keys import KEYED_HASH
 
@@ -86,7 +86,9 @@ def publish_dataset(
     console = Console(file=sys.stderr)
     with tempfile.TemporaryDirectory() as drawn:
         with console.status("checking and counting"):
-            files: dict[str, Path | bytes] = {"README.md": _render(card, folder).encode()}
+            text = card.render()
+            check_no_place(text, str(folder / "README.md"), folder, "build it again")
+            files: dict[str, Path | bytes] = {"README.md": text.encode()}
             for config in card.configs():
                 files |= _checked_files(folder, card, config)
             files |= _current_features(folder)
@@ -109,14 +111,6 @@ def _say_what_becomes_of_reviews(published: bool) -> None:
         print("warning: review texts are people's own words; publish them only with permission", file=sys.stderr)
     else:
         print("the reviews stay here; --with-reviews publishes them too", file=sys.stderr)
-
-
-def _render(card: DatasetCard, folder: Path) -> str:
-    text = card.render()
-    for place in (folder.resolve(), Path.home()):
-        if len(place.parts) > 1 and str(place) in text:
-            raise UserError(f"{folder / 'README.md'}: names a place on this machine ({place}); build it again")
-    return text
 
 
 def _checked_files(folder: Path, card: DatasetCard, config: str) -> dict[str, Path | bytes]:

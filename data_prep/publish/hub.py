@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import tempfile
 import textwrap
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,44 @@ _ADVICE = {
 }
 
 
+def claim_repository(
+    repo_id: str, *, kind: str, tag: str, private: bool = False, token: str | None = None
+) -> tuple[str, Any]:
+    """Make sure that a repository can be published to; it is made when there is none.
+
+    Args:
+        repo_id: `user/name`.
+        kind: dataset, model or space.
+        tag: the tag by which our repositories are known. One that holds anything and lacks it is left alone.
+        private: make the repository private.
+        token: of the account; the one that is logged in when None.
+
+    Returns:
+        Its address, and what the Hub says of it (`huggingface_hub.ModelInfo` and its like).
+
+    Raises:
+        UserError: for everything that the Hub refuses, or the network.
+    """
+    check_repo_id(repo_id)
+    with hub_errors(repo_id, token):
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        space: dict[str, Any] = {"space_sdk": "gradio"} if kind == "space" else {}
+        url = api.create_repo(repo_id, repo_type=kind, private=private or None, exist_ok=True, **space)
+        info: Any = api.repo_info(repo_id, repo_type=kind)
+        tags = info.card_data.get("tags", ()) if info.card_data else ()
+        if _present(info) and tag not in tags:
+            raise UserError(
+                f"{repo_id}: this {kind} on the Hub was not published by reel, so it is left as it is; name another"
+            )
+        if private and not info.private:
+            raise UserError(
+                f"{repo_id}: this {kind} exists and is public; make it private in its settings, or name another"
+            )
+    return str(url), info
+
+
 def push_files(
     repo_id: str,
     files: Mapping[str, Path | bytes],
@@ -31,6 +71,8 @@ def push_files(
     message: str,
     tag: str,
     private: bool = False,
+    version: str | None = None,
+    token: str | None = None,
 ) -> tuple[str, str]:
     """Bring `files` into a repository, in one commit; it is made first when there is none.
 
@@ -38,13 +80,11 @@ def push_files(
     resumes it.
 
     Args:
-        repo_id: `user/name`.
+        repo_id, kind, tag, private, token: as for `claim_repository`.
         files: path in the repository -> local file or content; one is README.md with `tag` among its `tags`.
-        kind: dataset, model or space.
         folders: top folders of the repository that are ours: what else they hold is deleted.
         message: of the commit.
-        tag: the tag by which our repositories are known. One that holds anything and lacks it is left alone.
-        private: make the repository private.
+        version: a git tag that the commit gets, by which it can be asked for.
 
     Returns:
         The repository's address and the sha of the commit.
@@ -52,24 +92,12 @@ def push_files(
     Raises:
         UserError: for everything that the Hub refuses, or the network.
     """
-    check_repo_id(repo_id)
-    with _hub_errors(repo_id), _quiet_client():
+    url, info = claim_repository(repo_id, kind=kind, tag=tag, private=private, token=token)
+    with hub_errors(repo_id, token):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-        api = HfApi()
-        url = api.create_repo(repo_id, repo_type=kind, private=private or None, exist_ok=True)
-        info: Any = api.repo_info(repo_id, repo_type=kind)
-        present = {sibling.rfilename for sibling in info.siblings or ()} - {".gitattributes"}
-        tags = info.card_data.get("tags", ()) if info.card_data else ()
-        if present and tag not in tags:
-            raise UserError(
-                f"{repo_id}: this {kind} on the Hub was not published by reel, so it is left as it is; name another"
-            )
-        if private and not info.private:
-            raise UserError(
-                f"{repo_id}: this {kind} exists and is public; make it private in its settings, or name another"
-            )
-        stale = {path for path in present - set(files) if path.split("/")[0] in folders}
+        api = HfApi(token=token)
+        stale = {path for path in _present(info) - set(files) if path.split("/")[0] in folders}
         commit = api.create_commit(
             repo_id,
             [
@@ -80,7 +108,31 @@ def push_files(
             commit_message=message,
             parent_commit=info.sha,
         )
-    return str(url), commit.oid
+        if version is not None:
+            api.create_tag(repo_id, tag=version, revision=commit.oid, repo_type=kind, exist_ok=True)
+    return url, commit.oid
+
+
+def _present(info: Any) -> set[str]:
+    """The files of a repository, but for the one that the Hub itself puts there."""
+    return {sibling.rfilename for sibling in info.siblings or ()} - {".gitattributes"}
+
+
+def check_no_place(text: str, name: str, folder: Path, remedy: str) -> None:
+    """Make sure that a text which is to be published names no place on this machine.
+
+    Args:
+        text: what is to be published.
+        name: its name, for the message.
+        folder: what it was made from.
+        remedy: what the person can do about it.
+
+    Raises:
+        UserError: it names `folder`, the user's home or the folder of temporary files.
+    """
+    for place in (folder.resolve(), Path.home(), Path(tempfile.gettempdir()).resolve()):
+        if len(place.parts) > 1 and re.search(re.escape(str(place)) + r"(?![\w-])", text):
+            raise UserError(f"{name}: names a place on this machine ({place}); {remedy}")
 
 
 def check_repo_id(repo_id: str) -> None:
@@ -97,12 +149,14 @@ def check_repo_id(repo_id: str) -> None:
 
 
 @contextmanager
-def _hub_errors(repo_id: str) -> Iterator[None]:
-    """Turn what the Hub's client raises into a `UserError` that names the repository and says what to do."""
+def hub_errors(repo_id: str, token: str | None = None) -> Iterator[None]:
+    """Turn what the Hub's client raises into a `UserError` that names the repository and says what to do, and keep the
+    client off the terminal."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
     try:
-        yield
+        with _quiet_client():
+            yield
     except OfflineModeIsEnabled as error:
         raise UserError(f"{repo_id}: HF_HUB_OFFLINE is set; unset it to reach the Hub") from error
     except (HTTPError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -117,17 +171,18 @@ def _hub_errors(repo_id: str) -> Iterator[None]:
             said, advice = f"the Hub cannot be reached ({reason})", "look after the network"
         else:
             said, advice = f"the Hub did not take it ({error})", "mend that"
-        said = textwrap.shorten(_without_token(said), 400, placeholder=" ...")
+        said = textwrap.shorten(_without_token(said, token), 400, placeholder=" ...")
         raise UserError(f"{repo_id}: {said}; {advice}, then repeat the command (what was sent is not lost)") from None
 
 
-def _without_token(text: str) -> str:
+def _without_token(text: str, token: str | None) -> str:
     """`text` without what a server or a library may have quoted of the token."""
     from huggingface_hub import get_token
 
     text = re.sub(r"Bearer .*", "Bearer ***", text, flags=re.S)
-    token = get_token()
-    return text.replace(token, "***") if token else text
+    for secret in filter(None, (token, get_token())):
+        text = text.replace(secret, "***")
+    return text
 
 
 @contextmanager
@@ -141,7 +196,10 @@ def _quiet_client() -> Iterator[None]:
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        yield
+        with warnings.catch_warnings():
+            # The client wonders at Parquet files in a model's repository: they are its film catalogue.
+            warnings.filterwarnings("ignore", message=".*you are about to commit a data file", category=UserWarning)
+            yield
     finally:
         logger.setLevel(level)
         if shown:

@@ -2,7 +2,8 @@
 
 from transformers import PreTrainedConfig
 
-KINDS = ("film-mean", "shrunk-bias", "als")
+KINDS = ("film-mean", "shrunk-bias", "als", "ridge", "bandit")
+KINDS_WITH_VECTORS = ("als", "ridge", "bandit")
 
 
 class RatingBaselineConfig(PreTrainedConfig):
@@ -12,12 +13,15 @@ class RatingBaselineConfig(PreTrainedConfig):
     Args:
         kind (`str`, defaults to `"shrunk-bias"`): `"film-mean"`, the mean rating of a film among training users;
             `"shrunk-bias"`, mean + film bias + user bias, each bias pulled to zero by its shrinkage; `"als"`, the same
-            plus the product of a film's vector and the user's, which is folded in from the history.
+            plus the product of a film's vector and the user's, which is folded in from the history; `"ridge"`, as
+            als, but a film's vector is what its features say; `"bandit"`, a linear contextual bandit over what is
+            known of film and user, which starts from what training users taught it and learns from the history.
         num_films (`int`, defaults to 1): films in the catalogue; film `i` is row `i` of every table of the model.
         user_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a user's bias to zero.
         rank (`int`, defaults to 0): length of a film's vector; 0 for kinds without.
-        penalty (`float`, defaults to 30.0): of the regression that folds a user in, on the squared length of the
-            user's vector.
+        penalty (`float`, defaults to 30.0): how little a history counts. als and ridge: on the squared length of the
+            user's vector, in the regression that folds a user in; bandit: ratings that what training users taught
+            it is worth.
         spread_lengths (`list[int]`, defaults to `[0]`): history lengths at which the spread was measured, ascending.
         catalogue_digest (`str`, *optional*): of the film catalogue that the rows of the tables belong to.
     """
@@ -39,8 +43,10 @@ class RatingBaselineConfig(PreTrainedConfig):
             raise ValueError(f"kind is one of {', '.join(KINDS)}, got {kind!r}")
         if user_shrinkage <= 0:
             raise ValueError(f"user_shrinkage must be above 0, got {user_shrinkage}")
-        if (rank > 0) != (kind == "als"):
-            raise ValueError(f"rank is above 0 for als and 0 for other kinds, got {rank} for {kind}")
+        if (rank > 0) != (kind in KINDS_WITH_VECTORS):
+            raise ValueError(
+                f"rank is above 0 for {', '.join(KINDS_WITH_VECTORS)} and 0 for other kinds, got {rank} for {kind}"
+            )
         if penalty <= 0:
             raise ValueError(f"penalty must be above 0, got {penalty}")
         self.kind = kind

@@ -1,48 +1,20 @@
 """Rating baselines: a point estimate made into a distribution over the ratings 1..10."""
 
-import math
-
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
 from .configuration_rating_baseline import RatingBaselineConfig
-
-NUM_RATINGS = 10
-CENTRING_STEPS = 8  # from the worst start, an expected rating of 9.9, to within 1e-3 of it
-
-
-def discretised_gaussian(expected: torch.Tensor, spreads: torch.Tensor) -> torch.Tensor:
-    """
-    A Gaussian rounded to the ratings 1..10, its tails counted with the ratings at the ends, and centred so that the
-    expected rating is the given one: cutting the tails off alone would pull it towards the middle, and cost a baseline
-    accuracy.
-
-    Args:
-        expected (`torch.FloatTensor` of shape `(...)`): expected ratings, clipped to 1.1..9.9.
-        spreads (`torch.FloatTensor` of shape `(...)`): standard deviations before rounding, above 0.
-
-    Returns:
-        `torch.FloatTensor` of shape `(..., 10)`.
-    """
-    edges = torch.arange(1, NUM_RATINGS, device=expected.device, dtype=expected.dtype) + 0.5
-    expected = expected.clamp(1.1, 9.9)
-    centres = expected
-    for _ in range(CENTRING_STEPS):  # Newton's method on E[rating] = 10 - sum of P(rating <= 1..9)
-        distances = (edges - centres[..., None]) / spreads[..., None]
-        slope = (-distances.square() / 2).exp().sum(-1) / (spreads * math.sqrt(2 * math.pi))
-        found = NUM_RATINGS - torch.special.ndtr(distances).sum(-1)
-        centres = centres + ((expected - found) / slope.clamp(min=0.05)).clamp(-1.0, 1.0)
-    below = torch.special.ndtr((edges - centres[..., None]) / spreads[..., None])
-    zero, one = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
-    return torch.cat([zero, below, one], dim=-1).diff(dim=-1)
+from .discretised_gaussian import discretised_gaussian
+from .fold_in import ridge_regression, shrunk_bias
+from .linear_bandit import Known, Posterior, context_size, contexts
 
 
 class RatingBaselineModel(PreTrainedModel):
     """
-    A film's estimate, plus the user's bias where the kind has one, spread as a Gaussian whose width depends on how
-    many ratings are known. Nothing here is trained by gradients: `training/baseline.py` computes the tables.
+    A film's estimate, plus what the kind knows of the user, spread as a Gaussian whose width depends on how many
+    ratings are known. Nothing here is trained by gradients: `training/baseline.py` computes the tables.
     """
 
     config_class = RatingBaselineConfig
@@ -53,6 +25,13 @@ class RatingBaselineModel(PreTrainedModel):
         self.film_estimates = nn.Parameter(torch.zeros(config.num_films), requires_grad=False)
         if config.rank:
             self.factors = nn.Parameter(torch.zeros(config.num_films, config.rank), requires_grad=False)
+        if config.kind == "bandit":
+            size = context_size(config.rank)
+            self.mean = nn.Parameter(torch.zeros(()), requires_grad=False)  # of all ratings
+            self.noise = nn.Parameter(torch.ones(()), requires_grad=False)  # variance of a rating around its estimate
+            self.weights = nn.Parameter(torch.zeros(size), requires_grad=False)
+            # of weights learned from a single rating with a context such as training users have
+            self.covariance = nn.Parameter(torch.eye(size), requires_grad=False)
         self.spreads = nn.Parameter(torch.ones(len(config.spread_lengths)), requires_grad=False)
         self.post_init()
 
@@ -62,6 +41,11 @@ class RatingBaselineModel(PreTrainedModel):
             init.zeros_(module.film_estimates)
             if module.config.rank:
                 init.zeros_(module.factors)
+            if module.config.kind == "bandit":
+                init.zeros_(module.mean)
+                init.ones_(module.noise)
+                init.zeros_(module.weights)
+                init.eye_(module.covariance)
             init.ones_(module.spreads)
 
     def film_vectors(self) -> torch.Tensor | None:
@@ -88,17 +72,26 @@ class RatingBaselineModel(PreTrainedModel):
         estimates = self.film_estimates[candidate_films.clamp(min=0)]
         if self.config.kind == "film-mean":
             return estimates
-        rated = history_ratings > 0
-        residuals = (history_ratings - self.film_estimates[history_films.clamp(min=0)]) * rated
-        bias = residuals.sum(1, keepdim=True) / (rated.sum(1, keepdim=True) + self.config.user_shrinkage)
-        if self.config.kind == "als":
+        if self.config.kind == "bandit":
+            posterior = self.posterior(history_films, history_ratings)
+            return self._value(posterior.weights, history_films, history_ratings, candidate_films)
+        rated, residuals = self._residuals(history_films, history_ratings)
+        bias = shrunk_bias(residuals, rated, self.config.user_shrinkage)
+        if self.config.rank:
             user = self.fold_in(history_films, (residuals - bias) * rated)
             estimates = estimates + (self.factors[candidate_films.clamp(min=0)] @ user[..., None])[..., 0]
         return estimates + bias
 
+    def _residuals(
+        self, history_films: torch.Tensor, history_ratings: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is no padding, and ratings less the films' estimates (0 where padded): `(batch, length)` each."""
+        rated = history_ratings > 0
+        return rated, (history_ratings - self.film_estimates[history_films.clamp(min=0)]) * rated
+
     def fold_in(self, history_films: torch.Tensor, residuals: torch.Tensor) -> torch.Tensor:
         """
-        User vectors by ridge regression of the residuals on the vectors of the films.
+        User vectors of als and ridge by ridge regression of the residuals on the vectors of the films.
 
         Args:
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
@@ -108,8 +101,65 @@ class RatingBaselineModel(PreTrainedModel):
             `torch.FloatTensor` of shape `(batch, rank)`.
         """
         vectors = self.factors[history_films.clamp(min=0)] * (history_films >= 0)[..., None]
-        gram = vectors.mT @ vectors + self.config.penalty * torch.eye(self.config.rank, device=vectors.device)
-        return torch.linalg.solve(gram, (vectors.mT @ residuals[..., None])[..., 0])
+        return ridge_regression(vectors, residuals, self.config.penalty)
+
+    @torch.no_grad()
+    def posterior(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> Posterior:
+        """What the bandit believes after a history, taken in one rating at a time; each rating's context holds what
+        the other ratings say of the user."""
+        rated, residuals = self._residuals(history_films, history_ratings)
+        vectors = self.factors[history_films.clamp(min=0)]
+        deviations = self.film_estimates[history_films.clamp(min=0)] - self.mean
+        others = Known.of(vectors, residuals, rated, self.config.user_shrinkage, without=True)
+        seen = contexts(vectors, deviations, others)
+        batch = len(history_films)
+        posterior = Posterior(
+            self.weights.expand(batch, -1), (self.covariance / self.config.penalty).expand(batch, -1, -1)
+        )
+        for step in range(history_films.shape[1]):
+            posterior = posterior.update(seen[:, step], history_ratings[:, step].to(seen.dtype), rated[:, step])
+        return posterior
+
+    def _value(
+        self,
+        weights: torch.Tensor,
+        history_films: torch.Tensor,
+        history_ratings: torch.Tensor,
+        candidate_films: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the bandit's weights `(batch, size)` make of candidate films: `(batch, candidates)`."""
+        rated, residuals = self._residuals(history_films, history_ratings)
+        vectors = self.factors[history_films.clamp(min=0)]
+        known = Known.of(vectors, residuals, rated, self.config.user_shrinkage, without=False)
+        candidates = candidate_films.clamp(min=0)
+        joint = contexts(self.factors[candidates], self.film_estimates[candidates] - self.mean, known)
+        return (joint @ weights[..., None])[..., 0]
+
+    @torch.no_grad()
+    def thompson(
+        self,
+        history_films: torch.Tensor,
+        history_ratings: torch.Tensor,
+        candidate_films: torch.Tensor,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """
+        What Thompson sampling ranks by: the candidates' estimates under weights drawn once for every user.
+
+        Args:
+            history_films, history_ratings, candidate_films: as in `predict`.
+            generator (`torch.Generator`): of the draws, on the CPU.
+
+        Returns:
+            `torch.FloatTensor` of shape `(batch, candidates)`.
+
+        Raises:
+            ValueError: for a kind that is no bandit.
+        """
+        if self.config.kind != "bandit":
+            raise ValueError(f"Thompson sampling is the bandit's, and this is {self.config.kind}")
+        weights = self.posterior(history_films, history_ratings).draw(self.noise, generator)
+        return self._value(weights, history_films, history_ratings, candidate_films)
 
     @torch.no_grad()
     def predict(

@@ -44,6 +44,8 @@ class GPT2ForRatingConfig(GPT2Config):
         self.num_films = num_films
         self.num_film_tokens = num_film_tokens
         self.catalogue_digest = catalogue_digest
+        # `register_for_auto_class` writes down one auto class; AutoModel is to find the model too.
+        kwargs.setdefault("auto_map", {"AutoModel": "modeling_text_gpt2.GPT2ForRating"})
         super().__init__(
             activation_function=activation_function,
             resid_pdrop=resid_pdrop,

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModel
 
 from modeling.baselines import RatingBaselineConfig, RatingBaselineModel
-from modeling.baselines.configuration_rating_baseline import KINDS
-from modeling.baselines.modeling_rating_baseline import discretised_gaussian
+from modeling.baselines.configuration_rating_baseline import KINDS, KINDS_WITH_VECTORS
+from modeling.baselines.discretised_gaussian import discretised_gaussian
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def baseline(kind: str) -> RatingBaselineModel:
-    rank = 2 if kind == "als" else 0
+    rank = 2 if kind in KINDS_WITH_VECTORS else 0
     model = RatingBaselineModel(
         RatingBaselineConfig(kind=kind, num_films=3, user_shrinkage=2.0, rank=rank, penalty=0.5, spread_lengths=[0, 9])
     )
     model.film_estimates.copy_(torch.tensor([5.0, 7.0, 9.0]))
     if rank:
         model.factors.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    if kind == "bandit":
+        model.mean.fill_(7.0)
+        model.weights.copy_(torch.tensor([7.0, 0.9, 0.8, 0.1, -0.1, 0.5, 0.3]))
     model.spreads.copy_(torch.tensor([2.0, 1.0]))
     return model
 
@@ -42,12 +51,13 @@ def test_shrunk_bias_by_hand():
     torch.testing.assert_close(estimates, torch.tensor([[5.25, 7.25]]))
 
 
-def test_als_folds_a_user_in_by_ridge_regression():
+@pytest.mark.parametrize("kind", ["als", "ridge"])
+def test_a_user_is_folded_in_by_ridge_regression(kind):
     # After the bias of 1 / 4 the residuals are 1.75 and -1.25, on the vectors (1, 0) and (1, 1).
     films, ratings = torch.tensor([[0, 2, -1]]), torch.tensor([[7, 8, 0]])
     vectors, residuals = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.75, -1.25])
     user = np.linalg.solve(vectors.T @ vectors + 0.5 * np.eye(2), vectors.T @ residuals)
-    estimates = baseline("als").estimate(films, ratings, torch.tensor([[1, 2]]))
+    estimates = baseline(kind).estimate(films, ratings, torch.tensor([[1, 2]]))
     expected = torch.tensor([[7.25 + user[1], 9.25 + user.sum()]], dtype=torch.float32)
     torch.testing.assert_close(estimates, expected)
 
@@ -56,6 +66,49 @@ def test_als_without_a_history_is_the_film_alone():
     nothing = torch.zeros(1, 0, dtype=torch.long)
     estimates = baseline("als").estimate(nothing, nothing, torch.tensor([[1, 2]]))
     torch.testing.assert_close(estimates, torch.tensor([[7.0, 9.0]]))
+
+
+def test_the_bandit_without_a_history_is_what_training_users_taught():
+    # 7 + .9 * the film's deviation from 7, +- .1 for its vector
+    nothing = torch.zeros(1, 0, dtype=torch.long)
+    estimates = baseline("bandit").estimate(nothing, nothing, torch.tensor([[0, 1, 2]]))
+    torch.testing.assert_close(estimates, torch.tensor([[7 - 1.8 + 0.1, 7 - 0.1, 7 + 1.8]]))
+
+
+def test_the_bandit_by_hand():
+    """After two ratings its weights are a ridge regression around the ones it started from."""
+    model = baseline("bandit")
+    films, ratings = torch.tensor([[0, 2, -1]]), torch.tensor([[7, 8, 0]])
+    # Residuals +2 and -1. Without the first rating: bias -1 / 3, taste (-1 + 1 / 3) (1, 1) / 3; without the second:
+    # bias 2 / 3, taste (2 - 2 / 3) (1, 0) / 3; after both: bias 1 / 4, taste (1.75 (1, 0) - 1.25 (1, 1)) / 4.
+    seen = np.array([[1, -2, -1 / 3, 1, 0, -2 / 9, 0], [1, 2, 2 / 3, 1, 1, 4 / 9, 0]])
+    start = model.weights.double().numpy()
+    precision = 0.5 * np.eye(7) + seen.T @ seen
+    weights = start + np.linalg.solve(precision, seen.T @ (np.array([7, 8]) - seen @ start))
+    candidate = np.array([1, 0, 1 / 4, 0, 1, 0, -1.25 / 4])
+    estimates = model.estimate(films, ratings, torch.tensor([[1]]))
+    torch.testing.assert_close(estimates, torch.tensor([[candidate @ weights]], dtype=torch.float32))
+
+
+def test_thompson_draws_lie_around_the_greedy_estimates():
+    model, films, ratings = baseline("bandit"), torch.tensor([[0, 2]]), torch.tensor([[7, 8]])
+    many = (films.expand(4000, -1), ratings.expand(4000, -1), torch.tensor([[0, 1]]).expand(4000, -1))
+    draws = model.thompson(*many, torch.Generator().manual_seed(0))
+    again = model.thompson(*many, torch.Generator().manual_seed(0))
+    assert torch.equal(draws, again)
+    greedy = model.estimate(films, ratings, torch.tensor([[0, 1]]))[0]
+    assert ((draws.mean(0) - greedy).abs() < 4 * draws.std(0) / 4000**0.5).all()
+    assert (draws.std(0) > 0.1).all()
+    with pytest.raises(ValueError, match="this is als"):
+        baseline("als").thompson(films, ratings, films, torch.Generator())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_and_order_change_nothing(kind):
+    model, candidates = baseline(kind), torch.tensor([[0, 1, 2]])
+    plain = model.estimate(torch.tensor([[0, 2, 1]]), torch.tensor([[3, 9, 8]]), candidates)
+    padded = model.estimate(torch.tensor([[1, 0, 2, -1, -1]]), torch.tensor([[8, 3, 9, 0, 0]]), candidates)
+    torch.testing.assert_close(plain, padded)
 
 
 def test_film_mean_does_not_know_the_user():
@@ -81,6 +134,25 @@ def test_save_and_load_are_equal_to_the_bit(kind, tmp_path):
     arguments = torch.tensor([[0, 1]]), torch.tensor([[3, 9]]), torch.tensor([[2, 1, -1]])
     assert type(loaded) is RatingBaselineModel
     assert torch.equal(loaded.predict(*arguments), model.predict(*arguments))
+
+
+def test_the_saved_code_is_enough(tmp_path):
+    """A process that has only transformers and torch gives the same numbers to the bit."""
+    model = baseline("bandit")
+    arguments = torch.tensor([[0, 1]]), torch.tensor([[3, 9]]), torch.tensor([[2, 1, -1]])
+    folder = tmp_path / "model"
+    model.save_pretrained(folder)
+    torch.save((arguments, model.predict(*arguments)), tmp_path / "expected.pt")
+    script = f"""
+import sys, torch
+sys.path = [place for place in sys.path if place not in ("", {str(REPOSITORY)!r})]
+from transformers import AutoModel
+model = AutoModel.from_pretrained({str(folder)!r}, trust_remote_code=True)
+arguments, expected = torch.load({str(tmp_path / "expected.pt")!r})
+assert "modeling" not in sys.modules
+assert torch.equal(model.predict(*arguments), expected)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=120)
 
 
 def test_unknown_kind_is_refused():

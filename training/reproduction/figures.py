@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training import metrics
-from training.figures import STYLE, draw_metric, layout, look, save_figures
+from training.figures import STYLE, LearningCurve, draw_learning_curve, draw_metric, layout, look, save_figures
 from training.reproduction import paper
 from training.reproduction.table_2 import Table2, sampled
 
@@ -25,10 +25,8 @@ COMPARED = {  # metric: title of its panel in figure 5
     "r2": "R²",
     "paper_r2": "paper_r2: R² of the fitted line",
 }
-SMOOTHED_OVER = 20  # a learning curve's running mean takes the 20th part of its points
 
 Row = dict[str, Any]
-LearningCurve = list[tuple[int, float]]  # step, loss
 
 
 def draw_figures(table: Table2, learning_curves: Mapping[str, LearningCurve], folder: Path) -> list[Path]:
@@ -94,14 +92,8 @@ def learning_curve_figure(curves: Mapping[str, LearningCurve]) -> Figure:
     for axes, (objective, curve) in zip(
         figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
     ):
-        steps, losses = np.array(curve, dtype=np.float64).T
-        color = look(paper.OBJECTIVES.index(objective))["color"]
-        axes.plot(steps, losses, color=color, alpha=0.3, linewidth=0.8, label="logged")
-        axes.plot(steps, _running_mean(losses), color=color, linewidth=1.8, label="running mean")
+        draw_learning_curve(axes, curve, look(paper.OBJECTIVES.index(objective))["color"])
         axes.set_title(f"{objective.capitalize()} objective")
-        axes.set(xlabel="optimiser steps", ylabel="training loss")
-        axes.xaxis.set_major_formatter(lambda value, position: f"{value:,.0f}")
-        axes.legend()
     return figure
 
 
@@ -133,9 +125,3 @@ def _draw_published(axes: Axes) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _running_mean(values: np.ndarray) -> np.ndarray:
-    """Means over the neighbours of every value; over fewer of them at the ends."""
-    window = np.ones(2 * (len(values) // (2 * SMOOTHED_OVER)) + 1)
-    return np.convolve(values, window, mode="same") / np.convolve(np.ones_like(values), window, mode="same")

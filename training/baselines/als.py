@@ -12,7 +12,7 @@ penalty, not one in proportion to the number of ratings). A new user is folded i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -130,6 +130,25 @@ class ResidualRatings:
             len(histories),
             len(film_estimates),
         )
+
+
+def sample_users(histories: Histories, number: int, seed: int = 0) -> Histories:
+    """Undated histories of so many users, drawn at random; the given ones where there are no more."""
+    if len(histories) <= number:
+        return histories
+    users = np.sort(np.random.default_rng(seed).choice(len(histories), number, replace=False))
+    lengths = histories.lengths()[users]
+    ends = np.cumsum(lengths)
+    rows = np.repeat(histories.offsets[users] - (ends - lengths), lengths) + np.arange(ends[-1])
+    return replace(
+        histories,
+        user_ids=[histories.user_ids[user] for user in users],
+        offsets=np.concatenate([[0], ends]),
+        film_indices=histories.film_indices[rows],
+        ratings=histories.ratings[rows],
+        dates=None,
+        ordered=histories.ordered[users],
+    )
 
 
 def fit_film_vectors(

@@ -1,0 +1,83 @@
+"""What film features say: where a film lies among others, and what a film with few ratings is likely worth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data_prep.dataset import Histories
+from training.baselines.bias import Biases
+
+PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # on the weights of features, in films
+FOLDS = 5
+
+
+def principal_vectors(features: np.ndarray, rated: np.ndarray, rank: int) -> np.ndarray:
+    """
+    Films' coordinates on the principal axes of the features of rated films, scaled to a mean squared length of 1.
+
+    Args:
+        features (`np.ndarray` of shape `(films, features)`): as `FilmFeatures.dense` gives them.
+        rated (`np.ndarray` of shape `(films,)`): bool, the films that the axes are made for.
+        rank (`int`): number of axes, at most the number of features.
+
+    Returns:
+        `np.ndarray` of shape `(films, rank)`, float32.
+    """
+    centred = features.astype(np.float64) - features[rated].mean(0, dtype=np.float64)
+    _, axes = np.linalg.eigh(centred[rated].T @ centred[rated])  # ascending
+    vectors = centred @ axes[:, ::-1][:, :rank]
+    length = np.sqrt(np.square(vectors[rated]).sum(1).mean())
+    return (vectors / max(length, 1e-6)).astype(np.float32)
+
+
+def informed_estimates(biases: Biases, histories: Histories, features: np.ndarray) -> np.ndarray:
+    """
+    Films' estimates shrunk to what their features say in place of the mean of all films.
+
+    The features' weights are a ridge regression of the films' biases, a film counting `n / (n + shrinkage)`; its
+    penalty is chosen on films left out.
+
+    Args:
+        biases (`Biases`): of training users.
+        histories (`Histories`): their ratings.
+        features (`np.ndarray` of shape `(films, features)`): as `FilmFeatures.dense` gives them.
+
+    Returns:
+        `np.ndarray` of shape `(films,)`.
+    """
+    user_bias = np.repeat(biases.user_bias, histories.lengths())
+    sums = np.bincount(histories.film_indices, histories.ratings - biases.mean - user_bias, len(features))
+    weight = biases.counts / (biases.counts + biases.film_shrinkage)
+    target = np.divide(sums, biases.counts, out=np.zeros(len(sums)), where=biases.counts > 0)
+    centre = np.average(features, axis=0, weights=weight)
+    inputs = np.column_stack([np.ones(len(features)), features - centre])
+    folds = np.random.default_rng(0).permutation(len(features)) % FOLDS
+    parts = [
+        _normal_equations(inputs[folds == fold], target[folds == fold], weight[folds == fold]) for fold in range(FOLDS)
+    ]
+    gram = np.sum([part[0] for part in parts], axis=0)
+    product = np.sum([part[1] for part in parts], axis=0)
+
+    def left_out_error(penalty: float) -> float:
+        error = 0.0
+        for fold, (own_gram, own_product) in enumerate(parts):
+            weights = _solve(gram - own_gram, product - own_product, penalty)
+            inside = folds == fold
+            error += weight[inside] @ np.square(inputs[inside] @ weights - target[inside])
+        return error
+
+    expected = inputs @ _solve(gram, product, min(PENALTIES, key=left_out_error))
+    shrinkage = biases.film_shrinkage
+    return biases.mean + (sums + shrinkage * expected) / (biases.counts + shrinkage)
+
+
+def _normal_equations(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    weighted = inputs * weight[:, None]
+    return weighted.T @ inputs, weighted.T @ target
+
+
+def _solve(gram: np.ndarray, product: np.ndarray, penalty: float) -> np.ndarray:
+    """Weights of the inputs; the first, of the constant, goes free."""
+    ridge = np.full(len(gram), penalty)
+    ridge[0] = 1e-6
+    return np.linalg.solve(gram + np.diag(ridge), product)
