@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from data_prep.answers import print_tables
 from data_prep.errors import CommandParser, UserError
 from data_prep.folders import new_file
-from reel.evaluate import with_interval
+from reel.report_tables import with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +125,8 @@ def print_report(report: Row) -> None:
     print_tables(tables, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     print(
         "In brackets: 95 % intervals, by bootstrap over splits and films, or over users. * the difference's interval "
-        "excludes zero. In parentheses: as published. oracle: the paper's baseline, the film's majority among the very "
-        "ratings that are scored, which no model can know."
+        "excludes zero. In parentheses: as published. oracle: the paper's baseline, the film's majority among the "
+        "very ratings that are scored, which no model can know."
     )
 
 
