@@ -71,7 +71,7 @@ def test_a_broken_file_is_named(laboratory: Laboratory) -> None:
 
 def test_without_test_films_the_curve_is_all(laboratory: Laboratory) -> None:
     size = SplitSize(30, 0, train_ratings=300)
-    run = laboratory.run(Experiment("a-run", size, Features.as_published(), LARGE.but(epochs=60, learning_rate=1e-2)))
+    run = laboratory.run(Experiment("a-run", size, Features(paper=True), LARGE.but(epochs=60, learning_rate=1e-2)))
     accuracies = [point["train_accuracy"] for point in run["curve"]]
     assert accuracies[-1] > accuracies[0] + 0.1  # nothing keeps it from learning them by heart
     assert "films" not in run
