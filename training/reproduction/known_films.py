@@ -27,7 +27,14 @@ USERS_AT_ONCE = 64
 BASELINES = ("film-mean", "shrunk-bias", "als")
 # Films have vectors of their own; steps are as large as the ratings are many.
 KNOWN_FILMS = CURED.but(
-    use_film_ids=True, film_penalty=10.0, per_device_train_batch_size=64, warmup_steps=100, epochs=3
+    use_mlp=True,
+    use_film_ids=True,
+    user_penalty=1.0,
+    film_penalty=10.0,
+    feature_penalty=150.0,
+    per_device_train_batch_size=64,
+    warmup_steps=100,
+    epochs=3,
 )
 
 

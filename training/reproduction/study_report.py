@@ -73,7 +73,8 @@ def write_report(study: Study, folder: Path) -> list[Path]:
     """Write the document and its pictures into `folder`; returns the files."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
-    text = [_INTRODUCTION]
+    splits = max(len(row.runs) for rows in study.tables.values() for row in rows)
+    text = [_INTRODUCTION, f"Splits by film behind every number: {splits}.\n"]
     written = []
     for size, rows in study.sizes().items():
         picture = images / f"deepfm_curves_{size.replace('/', '_')}.png"
