@@ -113,10 +113,10 @@ def table_1(laboratory: Laboratory, plan: Plan, advance: Callable[[], None] = la
 
 
 def _after_epochs(runs: Sequence[Run]) -> dict[str, float]:
-    """Mean accuracies after the epochs that the paper tells of, by names as in `paper.TABLE_1`."""
+    """Mean accuracies after the epochs that the paper tells of and after the last, by names as in `paper.TABLE_1`."""
     found = {}
     for side in ("train", "test"):
-        for epoch in EPOCHS:
+        for epoch in sorted({*EPOCHS, len(runs[0]["curve"])}):
             points = [run["curve"][epoch - 1] for run in runs if len(run["curve"]) >= epoch]
             if points and f"{side}_accuracy" in points[0]:
                 found[f"{side} {epoch}"] = float(np.mean([point[f"{side}_accuracy"] for point in points]))
