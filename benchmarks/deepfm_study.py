@@ -145,6 +145,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--epochs", type=int, help="at most so many, for a quick try")
     parser.add_argument("--scale", type=float, default=1.0, help="of the splits, for a quick try (1)")
     parser.add_argument("--variants", nargs="+", metavar="WORD", help="only variants with one of these in their name")
+    parser.add_argument("--report", action="store_true", help="make no run: write the document from those there are")
     options = parser.parse_args(arguments)
 
     laboratory = Laboratory(options.data, options.out / "runs")
@@ -155,19 +156,34 @@ def main(arguments: list[str]) -> None:
             for part, rows in planned.items()
         }
         planned = {part: rows for part, rows in wanted.items() if rows}
+    if options.report:
+        _report(planned, laboratory, options, options.seeds)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     todo = [run for rows in planned.values() for _, _, runs in rows for run in runs if not laboratory.is_kept(run)]
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("epochs", total=sum(run.settings.epochs for run in todo))
         for seed in range(options.seeds):
-            study = Study(data=options.data)
-            for heading, name, runs in (row for rows in planned.values() for row in rows):
+            for _, name, runs in (row for rows in planned.values() for row in rows):
                 bar.update(task, description=f"seed {seed}: {name}")
-                done = runs[: seed + 1]
-                answers = [laboratory.run(run, partial(bar.advance, task)) for run in done]
-                study.add(heading, name, answers, [laboratory.baselines(run.size, run.seed, KINDS) for run in done])
-            written = write_report(study, options.docs or options.out)
-    for file in written:
+                laboratory.run(runs[seed], partial(bar.advance, task))
+            _report(planned, laboratory, options, seed + 1)
+
+
+def _report(
+    planned: dict[str, list[tuple[str, str, list[Experiment]]]],
+    laboratory: Laboratory,
+    options: argparse.Namespace,
+    seeds: int,
+) -> None:
+    """Write the document from those runs of the first seeds that are there."""
+    study = Study(data=options.data)
+    for heading, name, runs in (row for rows in planned.values() for row in rows):
+        done = [run for run in runs[:seeds] if laboratory.is_kept(run)]
+        if done:
+            beside = [laboratory.baselines(run.size, run.seed, KINDS) for run in done]
+            study.add(heading, name, [laboratory.run(run) for run in done], beside)
+    for file in write_report(study, options.docs or options.out):
         print(f"wrote {file}", file=sys.stderr)
 
 

@@ -30,3 +30,6 @@ def test_the_document_is_written_from_the_runs(tiny_dataset: Path, tmp_path: Pat
     monkeypatch.setattr("training.reproduction.experiments.run", lambda *args: pytest.fail("made again"))
     main(arguments)
     assert document.read_text() == text
+    next((tmp_path / "out" / "runs").glob("*early-stopping-1.json")).unlink()
+    main([*arguments, "--report"])
+    assert "Splits by film behind a row: 1 to 2." in document.read_text()

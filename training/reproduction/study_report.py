@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.errors import UserError
 from data_prep.folders import new_file
 from training.reproduction.deepfm_runs import Run
 from training.reproduction.experiments import accuracy, mean_interval
@@ -73,12 +74,15 @@ def write_report(study: Study, folder: Path) -> list[Path]:
     """Write the document and its pictures into `folder`; returns the files."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
-    splits = max(len(row.runs) for rows in study.tables.values() for row in rows)
-    text = [_INTRODUCTION, f"Splits by film behind every number: {splits}.\n"]
+    if not study.tables:
+        raise UserError("no run of the study is there yet")
+    text = [_INTRODUCTION]
     written = []
     for size, rows in study.sizes().items():
         picture = images / f"deepfm_curves_{size.replace('/', '_')}.png"
+        counts = sorted({len(row.runs) for row in rows})
         text.append(f"## {size} films\n")
+        text.append(f"Splits by film behind a row: {' to '.join(map(str, {counts[0]: 0, counts[-1]: 0}))}.\n")
         text.append(_told(rows))
         if drawn := [row for row in rows if row.name in CURVES]:
             _draw_curves(drawn, rows[0].baselines, picture)
@@ -119,10 +123,13 @@ def _told(rows: Sequence[Row]) -> str:
     ]
     for name in ("characters only", "shifted rows only", CORRECT, "correct, scaled", "both priors", CURED):
         if (row := by_name.get(name)) is not None:
-            low, high = mean_interval(row.runs, base.runs)
+            shared = min(len(row.runs), len(base.runs))
+            low, high = mean_interval(row.runs[:shared], base.runs[:shared])
+            difference = np.mean([accuracy(run) for run in row.runs[:shared]]) - np.mean(
+                [accuracy(run) for run in base.runs[:shared]]
+            )
             sentences.append(
-                f"*{name}*: {row.test - base.test:+.1%} [{low:+.1%}, {high:+.1%}] on new films, training "
-                f"{row.train:.1%}."
+                f"*{name}*: {difference:+.1%} [{low:+.1%}, {high:+.1%}] on new films, training {row.train:.1%}."
             )
     return "\n".join([sentences[0], "", *(f"- {sentence}" for sentence in sentences[1:]), ""])
 
