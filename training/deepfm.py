@@ -30,7 +30,17 @@ from training.run import announce, check_same_shape, run, start
 
 # Entries of a config that a checkpoint's weights depend on.
 SIZES = ("user_size", "embedding_size", "film_embeddings", "user_embeddings", "mlp_sizes")
-SHAPE = ("num_films", "num_features", "num_users", *SIZES, "use_linear", "use_pairwise", "use_mlp", "head")
+SHAPE = (
+    "num_films",
+    "num_features",
+    "num_users",
+    *SIZES,
+    "use_linear",
+    "use_pairwise",
+    "use_mlp",
+    "use_film_ids",
+    "head",
+)
 
 
 @dataclass
@@ -39,14 +49,14 @@ class DeepFMArguments:
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         head, user_size, embedding_size, film_embeddings, user_embeddings, mlp_sizes, use_linear, use_pairwise,
-            use_mlp, dropout: see `DeepFMConfig`.
+            use_mlp, use_film_ids, dropout: see `DeepFMConfig`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
     head: str = field(
         default="ratings",
         metadata={
-            "help": "ten ratings, or the reward by squared error (the paper) or cross-entropy",
+            "help": "ten ratings, or the reward by squared error (of the sum or its sigmoid) or cross-entropy",
             "choices": HEADS,
         },
     )
@@ -60,6 +70,7 @@ class DeepFMArguments:
     use_linear: bool = field(default=True, metadata={"help": "with the linear part"})
     use_pairwise: bool = field(default=True, metadata={"help": "with the inner products of embeddings"})
     use_mlp: bool = field(default=True, metadata={"help": "with the perceptron"})
+    use_film_ids: bool = field(default=True, metadata={"help": "with terms and embeddings of each film's own"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability in embeddings and perceptron"})
 
     def __post_init__(self):
@@ -75,6 +86,7 @@ class DeepFMArguments:
             use_linear=self.use_linear,
             use_pairwise=self.use_pairwise,
             use_mlp=self.use_mlp,
+            use_film_ids=self.use_film_ids,
             head=self.head,
             dropout=self.dropout,
             **sizes,
