@@ -13,7 +13,7 @@ NUM_RATINGS = 10
 HIGHEST_RATING = 10
 IGNORED = -100  # the label of padding, as everywhere in transformers
 TARGETS = ("hard", "soft", "hl-gauss")
-REWARD_LOSSES = ("mse", "cross-entropy")
+REWARD_LOSSES = ("linear", "mse", "cross-entropy")
 REWARD_RATING = 7  # from this rating on, the reward is 1
 HL_GAUSS_SPREAD = 0.75  # of a bin's width, as its authors found best
 
@@ -102,7 +102,8 @@ class RewardLoss(nn.Module):
     Loss of the reward, 1 for the ratings from 7 on and 0 below.
 
     Args:
-        kind (`str`): `"mse"`, the squared error of the logit's sigmoid (the paper, section 5.1), or `"cross-entropy"`.
+        kind (`str`): `"mse"`, the squared error of the logit's sigmoid (the paper, section 5.1), `"linear"`, that of
+            the logit itself, or `"cross-entropy"`.
     """
 
     def __init__(self, kind: str = "mse"):
@@ -122,7 +123,9 @@ class RewardLoss(nn.Module):
         """
         labelled = labels != IGNORED
         rewards = (labels[labelled] >= REWARD_RATING).to(logits.dtype)
-        if self.kind == "mse":
+        if self.kind == "linear":
+            total = (logits[labelled] - rewards).square().sum()
+        elif self.kind == "mse":
             total = (logits[labelled].sigmoid() - rewards).square().sum()
         else:
             total = F.binary_cross_entropy_with_logits(logits[labelled], rewards, reduction="sum")

@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("reel.evaluate", "score models side by side on users they have not seen"),
     "predict": ("reel.predict", "rating distributions for many histories and films at once"),
     "recommend": ("reel.recommend", "what a person would rate highest, from their account export"),
+    "reproduce table-1": ("reel.reproduce_table_1", "the paper's first table: DeepFM on new films, beside baselines"),
     "reproduce table-2": ("reel.reproduce_table_2", "the paper's last table and figures 2 to 5, beside its numbers"),
     "publish dataset": ("data_prep.publish.command", "a data set to the Hugging Face Hub"),
     "publish model": ("training.publish.command", "a trained model with its film catalogue and card to the Hub"),

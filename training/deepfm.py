@@ -18,21 +18,29 @@ from typing import Any
 import numpy as np
 import torch
 
-from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
 from data_prep.errors import exit_status
 from modeling.deepfm import DeepFMConfig, DeepFMModel
 from modeling.deepfm.configuration_deepfm import HEADS
 from training.arguments import parse_arguments
 from training.deepfm_trainer import DeepFMTrainer, DeepFMTrainingArguments
-from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.output_folder import save_model
 from training.publish.record import TrainingRecord, settings_of
 from training.rating_blocks import BLOCK_SIZE
-from training.run import check_same_shape, run
+from training.run import announce, check_same_shape, run, start
 
 # Entries of a config that a checkpoint's weights depend on.
 SIZES = ("user_size", "embedding_size", "film_embeddings", "user_embeddings", "mlp_sizes")
-SHAPE = ("num_films", "num_features", "num_users", *SIZES, "use_linear", "use_pairwise", "use_mlp", "head")
+SHAPE = (
+    "num_films",
+    "num_features",
+    "num_users",
+    *SIZES,
+    "use_linear",
+    "use_pairwise",
+    "use_mlp",
+    "use_film_ids",
+    "head",
+)
 
 
 @dataclass
@@ -41,14 +49,14 @@ class DeepFMArguments:
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         head, user_size, embedding_size, film_embeddings, user_embeddings, mlp_sizes, use_linear, use_pairwise,
-            use_mlp, dropout: see `DeepFMConfig`.
+            use_mlp, use_film_ids, dropout: see `DeepFMConfig`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
     head: str = field(
         default="ratings",
         metadata={
-            "help": "ten ratings, or the reward by squared error (the paper) or cross-entropy",
+            "help": "ten ratings, or the reward by squared error (of the sum or its sigmoid) or cross-entropy",
             "choices": HEADS,
         },
     )
@@ -62,6 +70,7 @@ class DeepFMArguments:
     use_linear: bool = field(default=True, metadata={"help": "with the linear part"})
     use_pairwise: bool = field(default=True, metadata={"help": "with the inner products of embeddings"})
     use_mlp: bool = field(default=True, metadata={"help": "with the perceptron"})
+    use_film_ids: bool = field(default=True, metadata={"help": "with terms and embeddings of each film's own"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability in embeddings and perceptron"})
 
     def __post_init__(self):
@@ -77,6 +86,7 @@ class DeepFMArguments:
             use_linear=self.use_linear,
             use_pairwise=self.use_pairwise,
             use_mlp=self.use_mlp,
+            use_film_ids=self.use_film_ids,
             head=self.head,
             dropout=self.dropout,
             **sizes,
@@ -91,14 +101,8 @@ def train(model_args: DeepFMArguments, args: DeepFMTrainingArguments) -> dict[st
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` of validation users fitted to a part of
         their ratings.
     """
-    folder = Path(args.output_dir or "")
-    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
-    with args.main_process_first(local=False):  # it makes what is missing, the others read it
-        histories = load_histories(model_args.data, "train")
-        validation = load_histories(model_args.data, "validation")
-        catalogue = Catalogue.from_dataset(model_args.data, histories=histories)
-        if args.process_index == 0 and checkpoint is None:
-            claim_output_folder(folder)
+    started = start(model_args.data, args)
+    histories, validation, catalogue, checkpoint = started
 
     torch.manual_seed(args.seed)
     features = catalogue.features.dense(catalogue.film_ids)
@@ -110,13 +114,7 @@ def train(model_args: DeepFMArguments, args: DeepFMTrainingArguments) -> dict[st
     model = DeepFMModel(config)
     model.set_tables(torch.from_numpy(features), torch.from_numpy(np.bincount(histories.ratings, minlength=11)[1:]))
     del features
-    if args.process_index == 0:
-        print(
-            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films, "
-            f"in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
-            f"{model.num_parameters(only_trainable=True):,} weights, from a config, as there are no pretrained ones",
-            file=sys.stderr,
-        )
+    announce(started, args, model, "from a config, as there are no pretrained ones")
 
     trainer = DeepFMTrainer(model=model, args=args, histories=histories, validation=validation)
 

@@ -27,11 +27,15 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
     Args:
         user_penalty (`float`, defaults to 1.0): precision of the prior that pulls every training user's vector to
             zero: half of this times its squared length counts as much as one rating's loss, once a user.
+        film_penalty (`float`, defaults to 10.0): the same for the vector of a film's own, where films have one.
+        feature_penalty (`float`, defaults to 150.0): the same for the weights by which a film's features make its
+            linear terms and dense embeddings, once for all: the ridge that keeps what is learned of some thousand
+            films true of new ones.
         early_stopping_patience (`int`, defaults to 0): validations without a lower NLL of validation users after which
             training ends; the best weights are kept. 0 trains to the end.
 
-    `targets` and `squared_error` matter to the head `"ratings"` alone. `weight_decay` leaves users' vectors to their
-    prior. `max_history_length` is how many ratings of a validation user are known.
+    `targets` and `squared_error` matter to the head `"ratings"` alone. `weight_decay` is for what has no prior of its
+    own. `max_history_length` is how many ratings of a validation user are known.
 
     Changed defaults: batches of 64 blocks of 256 ratings, soft labels with no squared error, beta2 0.999, histories of
     100 ratings.
@@ -49,13 +53,16 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
     max_history_length: int = field(default=100, metadata={"help": "known ratings of a validation user, at most"})
 
     user_penalty: float = field(default=1.0, metadata={"help": "precision of the prior of training users' vectors"})
+    film_penalty: float = field(default=10.0, metadata={"help": "precision of the prior of films' own vectors"})
+    feature_penalty: float = field(default=150.0, metadata={"help": "precision of the prior of features' weights"})
     early_stopping_patience: int = field(
         default=0, metadata={"help": "validations without a better one until training ends; 0: never"}
     )
 
     def __post_init__(self):
-        if not 0 <= self.user_penalty < float("inf"):
-            raise ValueError(f"user_penalty must be a number from 0 on, got {self.user_penalty}")
+        for name in ("user_penalty", "film_penalty", "feature_penalty"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a number from 0 on, got {getattr(self, name)}")
         if self.early_stopping_patience < 0:
             raise ValueError(f"early_stopping_patience must be at least 0, got {self.early_stopping_patience}")
         if self.early_stopping_patience:
@@ -68,10 +75,51 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
         super().__post_init__()
 
 
-class DeepFMTrainer(RatingTrainer):
+class RatingBlocksTrainer(RatingTrainer):
     """
-    A [`RatingTrainer`] over single ratings. Validation users are new users: their vectors are fitted to their known
-    ratings as `predict` does it, under the prior of training users, which is found anew before every validation.
+    A [`RatingTrainer`] of DeepFM over single ratings: the loss of the model's head, and Gaussian priors, of which
+    every rating carries its share.
+
+    Args:
+        model (`DeepFMModel`): the model.
+        args (`DeepFMTrainingArguments`): how to train.
+        blocks (`RatingBlocks`): training ratings, of the model's users.
+        kwargs: as for `transformers.Trainer`.
+    """
+
+    args: DeepFMTrainingArguments
+
+    def __init__(self, *, model: DeepFMModel, args: DeepFMTrainingArguments, blocks: RatingBlocks, **kwargs):
+        super().__init__(model=model, args=args, train_dataset=blocks, data_collator=join_blocks, **kwargs)
+        head = model.config.head
+        feature_weights, num_ratings = model.feature_weights(), len(blocks.ratings)
+        reward_loss = None if head == "ratings" else RewardLoss(head.removeprefix("reward-"))
+
+        def compute_loss(outputs, labels, num_items_in_batch=None):
+            if reward_loss is None:
+                loss = self.rating_loss(outputs.rating_logits, labels, num_items_in_batch)
+            else:
+                loss = reward_loss(outputs.logits[..., 0], labels, num_items_in_batch)
+            penalty = args.user_penalty * outputs.user_penalties.sum()
+            if outputs.film_penalties is not None:
+                penalty = penalty + args.film_penalty * outputs.film_penalties.sum()
+            if args.feature_penalty:
+                squares = sum(weight.square().sum() for weight in feature_weights)
+                penalty = penalty + args.feature_penalty * squares / 2 * labels.numel() / num_ratings
+            items = labels.numel() if num_items_in_batch is None else num_items_in_batch
+            return loss + penalty / items
+
+        self.compute_loss_func = compute_loss
+
+    def get_decay_parameter_names(self, model) -> list[str]:
+        own = ("user_vectors.weight", "film_vectors_own.weight", "film_linear.weight", "film_embedding.weight")
+        return [name for name in super().get_decay_parameter_names(model) if not name.endswith(own)]
+
+
+class DeepFMTrainer(RatingBlocksTrainer):
+    """
+    A [`RatingBlocksTrainer`] whose validation users are new users: their vectors are fitted to their known ratings as
+    `predict` does it, under the prior of training users, which is found anew before every validation.
 
     Args:
         model (`DeepFMModel`): the model.
@@ -81,7 +129,6 @@ class DeepFMTrainer(RatingTrainer):
         kwargs: as for `transformers.Trainer`.
     """
 
-    args: DeepFMTrainingArguments
     validation_protocol = f"{NUM_TARGETS} ratings each after the others"
 
     def __init__(
@@ -95,31 +142,10 @@ class DeepFMTrainer(RatingTrainer):
     ):
         self.cases = DrawnCases.draw(validation, args.max_history_length, args.seed)
         self.prior_histories = draw_histories(histories, args.seed)
-        super().__init__(
-            model=model,
-            args=args,
-            train_dataset=RatingBlocks(histories, args.seed),
-            eval_dataset=self.cases,
-            data_collator=join_blocks,
-            **kwargs,
-        )
-        head = model.config.head
-        reward_loss = None if head == "ratings" else RewardLoss(head.removeprefix("reward-"))
-
-        def compute_loss(outputs, labels, num_items_in_batch=None):
-            if reward_loss is None:
-                loss = self.rating_loss(outputs.rating_logits, labels, num_items_in_batch)
-            else:
-                loss = reward_loss(outputs.logits[..., 0], labels, num_items_in_batch)
-            items = labels.numel() if num_items_in_batch is None else num_items_in_batch
-            return loss + self.args.user_penalty * outputs.user_penalties.sum() / items
-
-        self.compute_loss_func = compute_loss
+        blocks = RatingBlocks.of(histories, args.seed)
+        super().__init__(model=model, args=args, blocks=blocks, eval_dataset=self.cases, **kwargs)
         if args.early_stopping_patience:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
-
-    def get_decay_parameter_names(self, model) -> list[str]:
-        return [name for name in super().get_decay_parameter_names(model) if not name.endswith("user_vectors.weight")]
 
     def fit_user_prior(self) -> DeepFMModel:
         """The model, its prior of users' vectors as the weights of now have it."""

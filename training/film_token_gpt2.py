@@ -17,15 +17,13 @@ from typing import Any
 
 import torch
 
-from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
 from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.histories import HistoryDataset, collate
-from training.output_folder import check_output_folder, claim_output_folder, rating_histogram, save_model
+from training.output_folder import rating_histogram, save_model
 from training.publish.record import TrainingRecord, settings_of
-from training.run import check_same_shape, run
+from training.run import announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 # Entries of a config that a checkpoint's weights depend on.
@@ -74,14 +72,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     Returns:
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
     """
-    folder = Path(args.output_dir or "")
-    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
-    with args.main_process_first(local=False):  # it makes what is missing, the others read it
-        histories = load_histories(model_args.data, "train")
-        validation = load_histories(model_args.data, "validation")
-        catalogue = Catalogue.from_dataset(model_args.data, histories=histories)
-        if args.process_index == 0 and checkpoint is None:
-            claim_output_folder(folder)
+    started = start(model_args.data, args)
+    histories, validation, catalogue, checkpoint = started
 
     torch.manual_seed(args.seed)
     dense = catalogue.features.dense(catalogue.film_ids)
@@ -91,13 +83,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         check_same_shape(config, checkpoint, SHAPE)
     model = FilmTokenGPT2Model(config)
     model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram))
-    if args.process_index == 0:
-        print(
-            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films, "
-            f"in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
-            f"{model.num_parameters(only_trainable=True):,} weights, from a config, as there are no pretrained ones",
-            file=sys.stderr,
-        )
+    announce(started, args, model, "from a config, as there are no pretrained ones")
 
     trainer = RatingTrainer(
         model=model,

@@ -29,15 +29,24 @@ class RatingBlocks(SizedExamples):
     holds depends on `(seed, epoch, row)` alone.
 
     Args:
-        histories (`Histories`): the rating histories; user `i` is the model's user `i`.
+        users (`np.ndarray` of shape `(ratings,)`): the model's users.
+        films (`np.ndarray` of shape `(ratings,)`): catalogue rows.
+        ratings (`np.ndarray` of shape `(ratings,)`): 1..10.
         seed (`int`): the seed of every draw.
     """
 
-    def __init__(self, histories: Histories, seed: int = 0):
-        self.films, self.ratings, self.seed = histories.film_indices, histories.ratings, seed
-        self.users = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths())
-        self.user_shares = (1 / np.maximum(histories.lengths(), 1)).astype(np.float32)
+    def __init__(self, users: np.ndarray, films: np.ndarray, ratings: np.ndarray, seed: int = 0):
+        self.users, self.films, self.ratings, self.seed = users, films, ratings, seed
+        self.user_shares, self.film_shares = (
+            (1 / np.maximum(np.bincount(ids), 1)).astype(np.float32) for ids in (users, films)
+        )
         self._drawn: tuple[int, np.ndarray] | None = None
+
+    @classmethod
+    def of(cls, histories: Histories, seed: int = 0) -> RatingBlocks:
+        """All ratings of some users; user `i` is the model's user `i`."""
+        users = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths())
+        return cls(users, histories.film_indices, histories.ratings, seed)
 
     def __len__(self) -> int:
         return -(-len(self.ratings) // BLOCK_SIZE)
@@ -55,11 +64,12 @@ class RatingBlocks(SizedExamples):
     def __getitem__(self, block: Block) -> dict[str, np.ndarray]:
         start = block.row * BLOCK_SIZE
         chosen = self._order(block.epoch)[start : start + BLOCK_SIZE]
-        users = self.users[chosen]
+        users, films = self.users[chosen], self.films[chosen]
         return {
-            "film_ids": self.films[chosen],
+            "film_ids": films,
             "user_ids": users,
             "user_shares": self.user_shares[users],
+            "film_shares": self.film_shares[films],
             "labels": self.ratings[chosen],
         }
 

@@ -4,15 +4,62 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
+from data_prep.catalogue import Catalogue
+from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError
+from training.output_folder import check_output_folder, claim_output_folder
 from training.quiet import quiet_transformers
-from training.trainer import RatingTrainer
+from training.trainer import RatingTrainer, RatingTrainingArguments
+
+
+class Start(NamedTuple):
+    """What every run has in hand before it has a model."""
+
+    histories: Histories  # of training users
+    validation: Histories
+    catalogue: Catalogue
+    checkpoint: str | None  # to go on from
+
+
+def start(data: str, args: RatingTrainingArguments) -> Start:
+    """
+    Check and claim the output folder, and load the data; what is missing of it is made by the first process, and read
+    by the others.
+
+    Raises:
+        UserError: when the folder holds something else, or the data cannot be read.
+    """
+    folder = Path(args.output_dir or "")
+    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
+    with args.main_process_first(local=False):
+        histories = load_histories(data, "train")
+        found = Start(
+            histories,
+            load_histories(data, "validation"),
+            Catalogue.from_dataset(data, histories=histories),
+            checkpoint,
+        )
+        if args.process_index == 0 and checkpoint is None:
+            claim_output_folder(folder)
+    return found
+
+
+def announce(start: Start, args: RatingTrainingArguments, model: PreTrainedModel, origin: str) -> None:
+    """Say on stderr what is trained, how large it is, and where its weights are from."""
+    if args.process_index:
+        return
+    print(
+        f"training on {len(start.histories):,} users, {len(start.histories.ratings):,} ratings, "
+        f"{len(start.catalogue):,} films, in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
+        f"{model.num_parameters(only_trainable=True):,} weights of {model.num_parameters():,}, {origin}",
+        file=sys.stderr,
+    )
 
 
 def check_same_shape(config: PreTrainedConfig, checkpoint: str, names: Sequence[str]) -> None:
@@ -22,11 +69,19 @@ def check_same_shape(config: PreTrainedConfig, checkpoint: str, names: Sequence[
             config differs.
     """
     before = type(config).from_pretrained(checkpoint)
-    for name in names:
-        if getattr(before, name) != getattr(config, name):
+    check_same(checkpoint, *({name: getattr(each, name) for name in names} for each in (before, config)))
+
+
+def check_same(checkpoint: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        UserError: when a setting of the checkpoint to resume is not what it is now.
+    """
+    for name in wanted:
+        if found[name] != wanted[name]:
             raise UserError(
-                f"{checkpoint}: has {name} {getattr(before, name)}, not {getattr(config, name)}; resume with "
-                "the options and the data of the run, or start anew with --overwrite"
+                f"{checkpoint}: has {name} {found[name]}, not {wanted[name]}; resume with the options and the data of "
+                "the run, or start anew with --overwrite"
             )
 
 

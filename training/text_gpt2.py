@@ -25,15 +25,14 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from data_prep.catalogue import Catalogue
-from data_prep.dataset import Histories, load_histories
+from data_prep.dataset import Histories
 from data_prep.errors import UserError, exit_status
 from modeling.text_gpt2 import FilmTokens, GPT2ForRating, GPT2ForRatingConfig
 from training.arguments import parse_arguments
-from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.output_folder import save_model
 from training.publish.record import TrainingRecord, settings_of
 from training.quiet import quiet_transformers
-from training.run import run
+from training.run import announce, check_same, check_same_shape, run, start
 from training.text_films import FEWEST_FILM_TOKENS, RATING_ENDING, tokenise_films
 from training.text_pretrained import GPT2_REPOSITORY, WEIGHTS, find_files, find_tokenizer
 from training.text_trainer import TextRatingTrainer, TextRatingTrainingArguments
@@ -196,17 +195,9 @@ def check_same_run(model: GPT2ForRating, lora_rank: int, checkpoint: str) -> Non
     """
     adapter = Path(checkpoint) / "adapter_config.json"
     rank = json.loads(adapter.read_text(encoding="utf-8"))["r"] if adapter.is_file() else 0
-    found, wanted = {"lora_rank": rank}, {"lora_rank": lora_rank}
-    if not lora_rank and not rank:
-        before = GPT2ForRatingConfig.from_pretrained(checkpoint)
-        for name in (*GPT2_SHAPE, "num_films", "num_film_tokens"):
-            found[name], wanted[name] = getattr(before, name), getattr(model.config, name)
-    for name in found:
-        if found[name] != wanted[name]:
-            raise UserError(
-                f"{checkpoint}: has {name} {found[name]}, not {wanted[name]}; resume with the options and the data of "
-                "the run, or start anew with --overwrite"
-            )
+    check_same(checkpoint, {"lora_rank": rank}, {"lora_rank": lora_rank})
+    if not rank:
+        check_same_shape(model.config, checkpoint, (*GPT2_SHAPE, "num_films", "num_film_tokens"))
 
 
 def record_of(
@@ -235,16 +226,11 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     Returns:
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all films of the trajectories.
     """
-    folder = Path(args.output_dir or "")
-    checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
-    with args.main_process_first(local=False):  # it makes what is missing, the others read it
-        histories = load_histories(model_args.data, "train")
-        validation = load_histories(model_args.data, "validation")
-        catalogue = Catalogue.from_dataset(model_args.data, histories=histories)
+    started = start(model_args.data, args)
+    histories, validation, catalogue, checkpoint = started
+    with args.main_process_first(local=False):  # it tokenises the films, the others read the result
         tokenizer = find_tokenizer(model_args.pretrained)
         films = tokenise_films(catalogue.films, tokenizer, model_args.max_film_tokens)
-        if args.process_index == 0 and checkpoint is None:
-            claim_output_folder(folder)
 
     torch.manual_seed(args.seed)
     weights = find_weights(model_args)
@@ -253,13 +239,7 @@ def train(model_args: TextGPT2Arguments, args: TextRatingTrainingArguments) -> d
     if checkpoint is not None:
         check_same_run(model, model_args.lora_rank, checkpoint)
     trained = with_adapters(model, model_args.lora_rank, model_args.pretrained) if model_args.lora_rank else model
-    if args.process_index == 0:
-        print(
-            f"training on {len(histories):,} users, {len(histories.ratings):,} ratings, {len(catalogue):,} films, "
-            f"in {args.world_size} process{'es' if args.world_size > 1 else ''}; "
-            f"{model.num_parameters(only_trainable=True):,} weights of {model.num_parameters():,}, {origin}",
-            file=sys.stderr,
-        )
+    announce(started, args, model, origin)
 
     window = args.max_history_length
     film_lengths = films.offsets.diff().numpy()

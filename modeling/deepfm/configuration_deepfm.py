@@ -2,7 +2,7 @@
 
 from transformers import PreTrainedConfig
 
-HEADS = ("reward-mse", "reward-cross-entropy", "ratings")
+HEADS = ("reward-linear", "reward-mse", "reward-cross-entropy", "ratings")
 
 
 class DeepFMConfig(PreTrainedConfig):
@@ -19,8 +19,11 @@ class DeepFMConfig(PreTrainedConfig):
         user_embeddings (`int`, defaults to 1): dense embeddings made of a user's vector.
         mlp_sizes (`list[int]`, defaults to `[32]`): widths of the hidden layers of the multilayer perceptron.
         use_linear, use_pairwise, use_mlp (`bool`, default to `True`): which of the three parts the logits sum up.
-        head (`str`, defaults to `"ratings"`): what the logits say. `"reward-mse"` and `"reward-cross-entropy"`: one
-            logit, of the reward (rating 7 or more), trained by the squared error of its sigmoid (the paper) or by
+        use_film_ids (`bool`, defaults to `False`): whether a film's id is one of its features: a linear term and dense
+            embeddings of its own, beside what the other features say. A new film's are zero.
+        head (`str`, defaults to `"ratings"`): what the logits say. `"reward-linear"`, `"reward-mse"` and
+            `"reward-cross-entropy"`: one number, of the reward (rating 7 or more), trained by its squared error (the
+            paper's large configuration), by the squared error of its sigmoid (the paper's simplified one) or by
             cross-entropy; `"ratings"`: ten, of the ratings 1..10.
         dropout (`float`, defaults to 0.0): dropout in the dense embeddings and the perceptron, a probability.
         user_initial_spread (`float`, defaults to 0.1): standard deviation of the users' vectors before training.
@@ -42,6 +45,7 @@ class DeepFMConfig(PreTrainedConfig):
         use_linear: bool = True,
         use_pairwise: bool = True,
         use_mlp: bool = True,
+        use_film_ids: bool = False,
         head: str = "ratings",
         dropout: float = 0.0,
         user_initial_spread: float = 0.1,
@@ -81,6 +85,7 @@ class DeepFMConfig(PreTrainedConfig):
         self.use_linear = use_linear
         self.use_pairwise = use_pairwise
         self.use_mlp = use_mlp
+        self.use_film_ids = use_film_ids
         self.head = head
         self.dropout = dropout
         self.user_initial_spread = user_initial_spread

@@ -30,11 +30,14 @@ class DeepFMOutput(ModelOutput):
         logits (`torch.FloatTensor` of shape `(ratings, num_logits)`): the sum of the parts.
         user_penalties (`torch.FloatTensor` of shape `(ratings,)`): half the squared length of the user's vector, times
             the share of the user's ratings that the rating is; only where these shares are given.
+        film_penalties (`torch.FloatTensor` of shape `(ratings,)`): the same of the film's own vector, where films have
+            one.
     """
 
     rating_logits: torch.Tensor | None = None
     logits: torch.Tensor | None = None
     user_penalties: torch.Tensor | None = None
+    film_penalties: torch.Tensor | None = None
 
 
 class Side(NamedTuple):
@@ -72,6 +75,10 @@ class DeepFMPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=self.config.user_initial_spread)
         elif isinstance(module, DeepFMModel):
+            if module.config.use_linear:
+                init.zeros_(module.film_linear.weight)
+            if module.config.use_film_ids:
+                init.zeros_(module.film_vectors_own.weight)
             init.zeros_(module.film_features)
             init.constant_(module.rating_shares, 1 / NUM_RATINGS)
             init.zeros_(module.user_mean)
@@ -92,11 +99,12 @@ class DeepFMModel(DeepFMPreTrainedModel):
     - a multilayer perceptron that reads all dense embeddings.
 
     Film features are multi-valued fields as bags (with a place for values out of the vocabulary), scaled numbers and
-    text embeddings, side by side in `film_features`. A film id outside the catalogue is a film of which nothing is
-    known, a user id outside the table is the average user.
+    text embeddings, side by side in `film_features`, and with `use_film_ids` the film itself. A film id outside the
+    catalogue is a film of which nothing is known, a user id outside the table is the average user.
 
     With a reward head the ratings 1..10 are the training ratings' shares below 7 and from 7 on, weighted with
-    P(reward).
+    P(reward), the sigmoid of the logit; of `"reward-linear"`, whose output is itself an estimate of the reward, the
+    sigmoid of 4 (output - 1/2), which has its value and its slope at 1/2.
     """
 
     film_features: torch.Tensor
@@ -123,6 +131,10 @@ class DeepFMModel(DeepFMPreTrainedModel):
             self.film_embedding = nn.Linear(config.num_features, film_width)
             self.user_embedding = nn.Linear(size, user_width)
             self.dropout = nn.Dropout(config.dropout)
+        if config.use_film_ids:
+            embedded = film_width if config.use_pairwise or config.use_mlp else 0
+            linear = config.num_logits if config.use_linear else 0
+            self.film_vectors_own = nn.Embedding(config.num_films, linear + embedded)
         if config.use_pairwise and config.head == "ratings":
             pairs = config.film_embeddings * config.user_embeddings
             self.pairwise_weights = nn.Parameter(torch.zeros(NUM_RATINGS, pairs))
@@ -158,6 +170,11 @@ class DeepFMModel(DeepFMPreTrainedModel):
         self.user_mean.copy_(mean)
         self.user_precision.copy_(precision)
 
+    def feature_weights(self) -> list[torch.nn.Parameter]:
+        """The weights of film features, `(width, num_features)` each."""
+        names = ("film_linear.weight", "film_embedding.weight")
+        return [parameter for name, parameter in self.named_parameters() if name in names]
+
     # -- the two sides
 
     def _films(self, film_ids: torch.Tensor) -> Side:
@@ -177,11 +194,23 @@ class DeepFMModel(DeepFMPreTrainedModel):
             features = features * known[:, None]
         linear = self.film_linear(features) if self.config.use_linear else None
         embeddings = hidden = None
+        own = self._own_vectors(film_ids) if self.config.use_film_ids else None
+        if linear is not None and own is not None:
+            linear = linear + own[:, : self.config.num_logits]
         if self.config.use_pairwise or self.config.use_mlp:
-            embeddings = self.dropout(self.film_embedding(features))
+            embeddings = self.film_embedding(features)
+            if own is not None:
+                embeddings = embeddings + own[:, -embeddings.shape[1] :]
+            embeddings = self.dropout(embeddings)
             hidden = self.mlp.film_input(embeddings) if self.config.use_mlp else None
             embeddings = embeddings.unflatten(-1, (self.config.film_embeddings, self.config.embedding_size))
         return Side(linear, embeddings, hidden)
+
+    def _own_vectors(self, film_ids: torch.Tensor) -> torch.Tensor:
+        """What training found out of each film beyond its features: linear terms, then dense embeddings, `(films,
+        width)`; zeros for ids outside the catalogue."""
+        known = (film_ids >= 0) & (film_ids < self.config.num_films)
+        return self.film_vectors_own(film_ids.clamp(0, self.config.num_films - 1)) * known[:, None]
 
     def _users(self, vectors: torch.Tensor) -> Side:
         """The side of user vectors `(..., user_size)`."""
@@ -239,16 +268,25 @@ class DeepFMModel(DeepFMPreTrainedModel):
             parts[:] = [reduce(torch.add, parts)]
         return jacobian
 
+    def _reward_logits(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Log odds of the reward, from the outputs of a reward head."""
+        return 4 * (outputs - 0.5) if self.config.head == "reward-linear" else outputs
+
     def _rating_logits(self, logits: torch.Tensor) -> torch.Tensor:
         if self.config.head == "ratings":
             return logits
+        logits = self._reward_logits(logits)
         low, high = self.rating_shares.split([REWARD_RATING - 1, NUM_RATINGS - REWARD_RATING + 1])
         return torch.cat(
             [F.logsigmoid(-logits) + (low / low.sum()).log(), F.logsigmoid(logits) + (high / high.sum()).log()], -1
         )
 
     def forward(
-        self, film_ids: torch.Tensor, user_ids: torch.Tensor, user_shares: torch.Tensor | None = None
+        self,
+        film_ids: torch.Tensor,
+        user_ids: torch.Tensor,
+        user_shares: torch.Tensor | None = None,
+        film_shares: torch.Tensor | None = None,
     ) -> DeepFMOutput:
         """
         Args:
@@ -256,13 +294,19 @@ class DeepFMModel(DeepFMPreTrainedModel):
             user_ids (`torch.Tensor` of shape `(ratings,)`): rows of the training users' vectors.
             user_shares (`torch.Tensor` of shape `(ratings,)`, *optional*): one over the number of training ratings of
                 the user; asks for `user_penalties`, whose sum over an epoch counts every user once.
+            film_shares (`torch.Tensor` of shape `(ratings,)`, *optional*): the same of the film, for
+                `film_penalties`.
         """
         known = (user_ids >= 0) & (user_ids < self.config.num_users)
         vectors = self.user_vectors(user_ids.clamp(0, self.config.num_users - 1))
         vectors = torch.where(known[:, None], vectors, self.user_mean)
         logits = self._logits(self._films(film_ids), self._users(vectors))
         penalties = None if user_shares is None else vectors.square().sum(-1) * user_shares / 2
-        return DeepFMOutput(self._rating_logits(logits), logits, penalties)
+        film_penalties = None
+        if film_shares is not None and self.config.use_film_ids:
+            lengths = self._own_vectors(torch.arange(self.config.num_films, device=film_ids.device)).square().sum(-1)
+            film_penalties = F.embedding(film_ids, lengths[:, None])[:, 0] * film_shares / 2
+        return DeepFMOutput(self._rating_logits(logits), logits, penalties, film_penalties)
 
     # -- users nobody has seen yet
 
@@ -288,15 +332,16 @@ class DeepFMModel(DeepFMPreTrainedModel):
             classes = history_ratings.clamp(1, NUM_RATINGS) - 1
 
         derivatives = self._jacobian(films)
+        slope = 4 if self.config.head == "reward-linear" else 1  # of `_reward_logits`
 
         # A reward's logit is that of the second of two classes; the first has 0.
         def logits_of(vectors: torch.Tensor) -> torch.Tensor:
             logits = self._logits(films, self._users(vectors).beside_films())
-            return F.pad(logits, (1, 0)) if reward_head else logits
+            return F.pad(self._reward_logits(logits), (1, 0)) if reward_head else logits
 
         def jacobian_of(vectors: torch.Tensor) -> torch.Tensor:
             jacobian = derivatives(self._users(vectors).beside_films())
-            return F.pad(jacobian, (0, 0, 1, 0)) if reward_head else jacobian
+            return F.pad(slope * jacobian, (0, 0, 1, 0)) if reward_head else jacobian
 
         fit = fit_user_vectors(logits_of, jacobian_of, classes, known, self.user_mean, self.user_precision)
         self.train(training)
@@ -339,7 +384,9 @@ class DeepFMModel(DeepFMPreTrainedModel):
         for a model that has only its linear part."""
         if not (self.config.use_pairwise or self.config.use_mlp):
             return None
-        return torch.cat([self.film_embedding(chunk) for chunk in self.film_features.split(FILMS_AT_ONCE)])
+        everything = torch.arange(self.config.num_films, device=self.film_features.device)
+        sides = (self._distinct_films(chunk) for chunk in everything.split(FILMS_AT_ONCE))
+        return torch.cat([side.embeddings.flatten(1) for side in sides])  # type: ignore[union-attr]
 
 
 DeepFMConfig.register_for_auto_class()

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import torch
 
 HALVINGS = 6  # of a step that makes the fit worse
+# In standard deviations of the prior. Where all predictions are sure and wrong the Fisher information is next to
+# nothing, and the step that it asks for would leave the region where it means anything.
+LONGEST_STEP = 3.0
 TOLERANCE = 1e-3  # in standard deviations of the prior: users with a shorter step are done
 
 
@@ -55,6 +58,8 @@ def fit_user_vectors(
         gradient, information = _derivatives(logits, jacobian_of(vectors), classes, known)
         gradient = gradient + (vectors - mean) @ precision
         step = torch.linalg.solve(information + precision, gradient)
+        length = ((step @ precision) * step).sum(-1).clamp(min=0).sqrt()
+        step = step * (LONGEST_STEP / length.clamp(min=LONGEST_STEP))[:, None]
         sizes = torch.ones_like(current)
         for _ in range(HALVINGS):
             new_vectors = vectors - sizes[:, None] * step
@@ -67,7 +72,7 @@ def fit_user_vectors(
         vectors = torch.where(worse[:, None], vectors, new_vectors)
         logits = torch.where(worse[:, None, None], logits, new_logits)
         current = torch.where(worse, current, new)
-        done = ((step @ precision) * step).sum(-1) < TOLERANCE**2
+        done = length < TOLERANCE
         if (done | worse).all():
             break
     _, information = _derivatives(logits, jacobian_of(vectors), classes, known)

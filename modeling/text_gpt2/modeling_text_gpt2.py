@@ -193,24 +193,28 @@ class GPT2ForRating(GPT2LMHeadModel):
         candidates, longest = input_ids.shape
         before = prefix[0][0].shape[1]
         places = torch.arange(longest, device=input_ids.device)
-        future = places > places[:, None]
+        last = (lengths - 1)[:, None]
         hidden = self.transformer.wte(input_ids) + self.transformer.wpe(before + places)
-        for block, (keys, values) in zip(cast(Any, self.transformer.h), prefix, strict=True):
+        blocks = list(cast(Any, self.transformer.h))
+        for block, (keys, values) in zip(blocks, prefix, strict=True):
+            query, key, value = block.attn.c_attn(block.ln_1(hidden)).split(self.config.n_embd, dim=-1)
+            asking = places.expand(candidates, -1)
+            if block is blocks[-1]:  # of which a text's last token alone is read
+                asking = last
+                query, hidden = (vectors.take_along_dim(last[..., None], 1) for vectors in (query, hidden))
             query, key, value = (
-                part.view(candidates, longest, self.config.n_head, -1).permute(2, 0, 1, 3)
-                for part in block.attn.c_attn(block.ln_1(hidden)).split(self.config.n_embd, dim=-1)
+                part.unflatten(-1, (self.config.n_head, -1)).permute(2, 0, 1, 3) for part in (query, key, value)
             )
-            query = query * block.attn.scaling
-            own = (query @ key.transpose(-1, -2)).masked_fill(future, float("-inf"))  # (heads, candidates, S, S)
-            shared = query.flatten(1, 2) @ keys.transpose(-1, -2)  # (heads, candidates * S, prefix)
+            query = query * block.attn.scaling  # (heads, candidates, asking, head_size)
+            own = (query @ key.transpose(-1, -2)).masked_fill(places > asking[..., None], float("-inf"))
+            shared = query.flatten(1, 2) @ keys.transpose(-1, -2)  # (heads, candidates * asking, prefix)
             weights = torch.cat([shared, own.flatten(1, 2)], dim=-1).softmax(-1)
             mixed = (weights[..., :before] @ values).view_as(query)
-            mixed = mixed + weights[..., before:].unflatten(1, (candidates, longest)) @ value
+            mixed = mixed + weights[..., before:].unflatten(1, asking.shape) @ value
             hidden = hidden + block.attn.c_proj(mixed.permute(1, 2, 0, 3).flatten(2))
             hidden = hidden + block.mlp(block.ln_2(hidden))
-        last = hidden[torch.arange(candidates, device=hidden.device), lengths - 1]
         rating_rows = self.transformer.wte.weight[self.config.rating_token_ids]
-        return rating_probabilities(self.transformer.ln_f(last) @ rating_rows.T)
+        return rating_probabilities(self.transformer.ln_f(hidden[:, 0]) @ rating_rows.T)
 
 
 GPT2ForRatingConfig.register_for_auto_class()

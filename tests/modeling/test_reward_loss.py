@@ -14,6 +14,8 @@ def test_values_are_those_of_the_formulas():
     sigmoid = LOGITS.sigmoid()
     mse = ((sigmoid[0] - 1) ** 2 + sigmoid[1] ** 2 + sigmoid[2] ** 2) / 3
     torch.testing.assert_close(RewardLoss("mse")(LOGITS, RATINGS), mse)
+    linear = ((LOGITS[0] - 1) ** 2 + LOGITS[1] ** 2 + LOGITS[2] ** 2) / 3
+    torch.testing.assert_close(RewardLoss("linear")(LOGITS, RATINGS), linear)
     entropy = -(sigmoid[0].log() + (1 - sigmoid[1]).log() + (1 - sigmoid[2]).log()) / 3
     torch.testing.assert_close(RewardLoss("cross-entropy")(LOGITS, RATINGS), entropy)
 

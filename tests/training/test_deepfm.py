@@ -32,7 +32,7 @@ def log_of(folder: Path, name: str = "loss") -> list[float]:
 
 def test_an_epoch_is_every_rating_once_in_an_order_of_its_own(tiny_dataset):
     histories = load_histories(str(tiny_dataset), "train")
-    blocks = RatingBlocks(histories, seed=3)
+    blocks = RatingBlocks.of(histories, seed=3)
     epochs = [join_blocks([blocks[Block(epoch, row)] for row in range(len(blocks))]) for epoch in (0, 1, 0)]
     owners = np.repeat(np.arange(len(histories)), histories.lengths())
     rows = Counter(zip(owners.tolist(), histories.film_indices.tolist(), histories.ratings.tolist(), strict=True))
@@ -167,6 +167,20 @@ def test_a_large_penalty_keeps_users_at_zero(tiny_dataset, tmp_path):
     assert lengths[1] < lengths[0] / 5
 
 
+@pytest.mark.parametrize(
+    ("option", "weight"),
+    [("--film-penalty", "film_vectors_own"), ("--feature-penalty", "film_linear")],
+)
+def test_a_large_penalty_keeps_what_films_have_at_zero(tiny_dataset, tmp_path, option, weight):
+    lengths = []
+    for penalty in ("0.001", "10000"):
+        out = tmp_path / penalty
+        arguments = ["--data", str(tiny_dataset), "--output-dir", str(out), *SMALL, *FAST, "--max-steps", "60"]
+        main([*arguments, option, penalty])
+        lengths.append(getattr(DeepFMModel.from_pretrained(out), weight).weight.norm().item())
+    assert lengths[1] < lengths[0] / 5
+
+
 def test_the_prior_is_found_again():
     # Users drawn from a known Gaussian rate by the model itself; the prior is searched for from another one.
     model = toy_deepfm(head="ratings", user_size=2, use_mlp=False)
@@ -188,6 +202,7 @@ def test_the_prior_is_found_again():
         (["--user-size", "0"], "user_size must be at least 1, got 0"),
         (["--head", "stars"], "stars"),
         (["--user-penalty", "-1"], "user_penalty must be a number from 0 on"),
+        (["--feature-penalty", "nan"], "feature_penalty must be a number from 0 on, got nan"),
         (["--early-stopping-patience", "-1"], "early_stopping_patience"),
         (["--use-linear", "False", "--use-pairwise", "False", "--use-mlp", "False"], "nothing is left"),
     ],
