@@ -39,11 +39,7 @@ def _groups(title: str, groups: Sequence[Group]) -> str:
         f'<td class="lean">{_lean((group.yours - group.everyones) / widest)}</td></tr>'
         for group in groups
     )
-    return (
-        f'<section><h3>{title}</h3><table class="numbers"><thead><tr><th scope="col">Films</th>'
-        '<th scope="col">You</th><th scope="col">Everyone</th><th scope="col"><span class="hidden">Difference</span>'
-        f"</th></tr></thead><tbody>{rows}</tbody></table></section>"
-    )
+    return _section(title, ("Films", "You", "Everyone", '<span class="hidden">Difference</span>'), rows)
 
 
 def _lean(share: float) -> str:
@@ -67,7 +63,13 @@ def _judgements(title: str, judged: Sequence[Judgement]) -> str:
         f"<td>{film.everyones / 2:.1f}</td></tr>"
         for film in judged
     )
+    return _section(title, ("Film", "You", "Everyone"), rows)
+
+
+def _section(title: str, columns: Sequence[str], rows: str) -> str:
+    """A table of numbers under its title; column heads and rows are HTML."""
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     return (
-        f'<section><h3>{title}</h3><table class="numbers"><thead><tr><th scope="col">Film</th>'
-        f'<th scope="col">You</th><th scope="col">Everyone</th></tr></thead><tbody>{rows}</tbody></table></section>'
+        f'<section><h3>{title}</h3><table class="numbers"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></section>"
     )
