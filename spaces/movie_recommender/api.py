@@ -57,7 +57,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
             hidden = [film for film, _ in history]
             ranking = reel.rank(history, where, hidden=hidden, exact=MOST_FILMS)
             best = ranking.taken(slice(max(1, min(int(top), MOST_FILMS))))
-            return [asdict(film) for film in service.foresee(history, [reel.catalogue.film_ids[i] for i in best.rows])]
+            return [asdict(film) for film in service.explained(history, best)]
 
         return answer(request, work)
 

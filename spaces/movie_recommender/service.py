@@ -152,8 +152,7 @@ class Service:
             ).sorted_by(choices.order, self.recommender.catalogue.films)
             page = choices.page_of(len(ranking))
             shown = ranking.taken(slice((page - 1) * choices.size, page * choices.size))
-            ids = [self.recommender.catalogue.film_ids[row] for row in shown.rows]
-            films = self.recommender.describe(shown, self.recommender.influential(list(session.ratings), ids))
+            films = self.explained(list(session.ratings), shown)
         except Exception as error:
             logger.error("recommending failed: %s", type(error).__name__)
             return Page([], rendering.error(SORRY), "")
@@ -183,7 +182,11 @@ class Service:
     def foresee(self, history: Sequence[tuple[str, int]], film_ids: Sequence[str]) -> list[Any]:
         """Predictions for some films, in their order, with what they lean on."""
         rows = np.array([self.recommender.catalogue.index[film_id] for film_id in film_ids], dtype=np.int64)
-        ranking = Ranking(rows, self.recommender.predict(history, film_ids))
+        return self.explained(history, Ranking(rows, self.recommender.predict(history, film_ids)))
+
+    def explained(self, history: Sequence[tuple[str, int]], ranking: Ranking) -> list[Any]:
+        """The films of a ranking, with what they lean on."""
+        film_ids = [self.recommender.catalogue.film_ids[row] for row in ranking.rows]
         return self.recommender.describe(ranking, self.recommender.influential(history, film_ids))
 
     def bring_for_two(self, upload: str | None, before: Session | None) -> tuple[None, Session | None, str]:
