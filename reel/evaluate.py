@@ -192,18 +192,22 @@ def _difference(row: Row) -> str:
 
 
 def strangers(models: Mapping[str, Recommender], data: str, film_ids: Sequence[str]) -> list[str]:
-    """Names of the models whose catalogue does not count exactly the ratings of the data set's training users."""
+    """Names of the models whose catalogue does not count exactly the ratings of the data set's training users. Films
+    without ratings make no difference: some may have been added to the model."""
     import numpy as np
 
     from data_prep.dataset import load_histories
 
     counts = np.bincount(load_histories(data, "train").film_indices, minlength=len(film_ids))
-    expected = dict(zip(film_ids, counts.tolist(), strict=True))
+
+    def rated(ids: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
+        return {film_id: count for film_id, count in zip(ids, counts, strict=True) if count}
+
+    expected = rated(film_ids, counts.tolist())
     return [
         name
         for name, model in models.items()
-        if dict(zip(model.catalogue.film_ids, model.catalogue.films["rating_count"].to_list(), strict=True))
-        != expected
+        if rated(model.catalogue.film_ids, model.catalogue.films["rating_count"].to_list()) != expected
     ]
 
 

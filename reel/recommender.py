@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import torch
 from transformers import PreTrainedModel
@@ -19,6 +20,7 @@ from data_prep.catalogue import Catalogue
 from data_prep.errors import UserError
 from data_prep.member.export import read_history
 from data_prep.member.history import Export
+from data_prep.new_films import new_films
 from reel.cases import EncodedCases
 from reel.filters import FilmFilter, genres_of
 from reel.influence import influences
@@ -200,6 +202,7 @@ class Recommender:
         top: int = 20,
         genres: Sequence[str] = (),
         years: tuple[int | None, int | None] | None = None,
+        only: Sequence[str] | None = None,
         include_seen: bool = False,
         seen: Sequence[str] = (),
     ) -> list[Recommendation]:
@@ -211,11 +214,12 @@ class Recommender:
             top (`int`): how many, at most.
             genres (`list[str]`): only films with one of these genres.
             years (`tuple`): first and last year, either may be `None`.
+            only (`list[str]`, *optional*): only films with one of these ids.
             include_seen (`bool`): whether films of `history` and `seen` may be recommended.
             seen (`list[str]`): further films that the person has watched.
         """
         hidden = () if include_seen else [*dict(history), *seen]
-        ranking = self.rank(history, FilmFilter(genres=genres, years=years), hidden=hidden, at_least=top)
+        ranking = self.rank(history, FilmFilter(genres=genres, years=years, only=only), hidden=hidden, at_least=top)
         best = ranking.taken(slice(top))
         reasons = self._reasons(*self._rows(history), best.rows, top=3)
         return self.describe(best, reasons)
@@ -299,6 +303,35 @@ class Recommender:
         return self._reasons(history_films, history_ratings, self._film_rows([film_id]), top)[0]
 
     # -- the catalogue
+
+    def add_films(self, films: str | Path | pa.Table | pl.DataFrame) -> list[str]:
+        """
+        Films that were never in training, to be predicted, ranked and rated like any other; a model knows their
+        features alone. `save_pretrained` saves them too.
+
+        Args:
+            films (`str`, `Path`, `pa.Table` or `pl.DataFrame`): a CSV or Parquet file or a table with the columns of a
+                data set's films, `film_id` and `title` at least; what is missing counts as unknown.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            UserError: for a row that is not right (see `new_films`), for features that cannot be made as the
+                catalogue's were, and for a model that takes no new films. Nothing is added then.
+        """
+        added = new_films(films, self.catalogue.index)
+        ids = added["film_id"].to_list()
+        catalogue = self.catalogue.with_films(added)
+        try:
+            self.model.add_films(torch.from_numpy(catalogue.features.dense(ids)))
+        except ValueError as error:
+            raise UserError(f"no film can be added to this model: {error}") from error
+        self.catalogue = catalogue
+        self.model.config.catalogue_digest = catalogue.digest
+        for name in ("genres", "years", "groups", "film_space"):  # made of the catalogue as it was
+            self.__dict__.pop(name, None)
+        return ids
 
     def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
         """Films whose title may be meant by what was typed so far: `film_id`, `title`, `year`, best first."""

@@ -131,6 +131,23 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         counts = rating_histogram.sum(0)
         self.config.mean_rating = float((counts * self._ratings()).sum() / counts.sum().clamp(min=1))
 
+    @torch.no_grad()
+    def add_films(self, film_features: torch.Tensor) -> None:
+        """
+        Append films that nobody has rated: rows `num_films` and on of every table of films.
+
+        Args:
+            film_features (`torch.Tensor` of shape `(films, num_features)`): as in `set_film_tables`.
+        """
+        added = len(film_features)
+        self.film_features = torch.cat([self.film_features, film_features.to(self.film_features)])
+        self.rating_histogram = F.pad(self.rating_histogram, (0, 0, 0, added))
+        # Without ratings an embedding counts for nothing, whatever it is.
+        self.film_embedding = nn.Embedding.from_pretrained(
+            F.pad(self.film_embedding.weight, (0, 0, 0, added)), freeze=False
+        )
+        self.config.num_films += added
+
     def _ratings(self) -> torch.Tensor:
         return torch.arange(1, NUM_RATINGS + 1, device=self.film_features.device, dtype=self.film_features.dtype)
 

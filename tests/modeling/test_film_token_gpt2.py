@@ -105,6 +105,30 @@ def test_leave_one_out_equals_statistics_without_the_users_ratings():
     torch.testing.assert_close(seen, without)
 
 
+def test_added_films_are_in_every_table_and_change_nothing_for_the_others():
+    model = toy_model()
+    films, ratings = toy_history(7)
+    before = model.predict(films, ratings, torch.arange(NUM_FILMS).expand(2, -1))
+    tables = {name: len(tensor) for name, tensor in model.state_dict().items() if len(tensor.shape)}
+    of_films = {name for name, rows in tables.items() if rows == NUM_FILMS}
+    model.add_films(torch.randn(3, 5))
+    assert model.config.num_films == NUM_FILMS + 3
+    assert {name for name in of_films if len(model.state_dict()[name]) != NUM_FILMS + 3} == set()
+    assert model.film_vectors().shape == (NUM_FILMS + 3, 16)
+    torch.testing.assert_close(model.predict(films, ratings, torch.arange(NUM_FILMS).expand(2, -1)), before)
+
+
+def test_an_added_film_is_what_a_film_without_ratings_is():
+    model = toy_model()
+    films, ratings = toy_history(7)
+    model.rating_histogram[4] = 0
+    model.add_films(model.film_features[4:5])
+    predicted = model.predict(films, ratings, torch.tensor([[4, NUM_FILMS]] * 2))
+    torch.testing.assert_close(predicted[:, 0], predicted[:, 1])
+    twice = torch.where(films == 4, NUM_FILMS, films)  # it may also have been rated
+    torch.testing.assert_close(model(twice, ratings).rating_logits, model(films, ratings).rating_logits)
+
+
 def test_an_untrained_model_is_its_prior():
     torch.manual_seed(0)
     model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2)).eval()
