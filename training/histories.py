@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,32 +77,54 @@ class HistoryDataset(SizedExamples):
             chosen = np.arange(start, start + piece.length)
         else:
             chosen = draw.permutation(len(films))[: piece.length]
-        return {"film_ids": films[chosen], "ratings": ratings[chosen], "leave_one_out": self.leave_one_out}
+        return {
+            "user": piece.row,
+            "film_ids": films[chosen],
+            "ratings": ratings[chosen],
+            "leave_one_out": self.leave_one_out,
+        }
 
 
-def collate(pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
+@dataclass
+class HistoryCollator:
     """
     Pads pieces on the right to the longest of the batch.
+
+    Args:
+        factors_by_fold (`torch.FloatTensor` of shape `(folds, films, width)`, *optional*): films' factors without the
+            ratings of every `folds`-th training user. Pieces of training users come with those that they had no part
+            in, zeros where there is no film.
 
     Example:
 
     ```python
     >>> pieces = [{"film_ids": [4, 7], "ratings": [9, 2]}, {"film_ids": [1], "ratings": [10]}]
-    >>> batch = collate([{**piece, "leave_one_out": True} for piece in pieces])
+    >>> batch = HistoryCollator()([{**piece, "user": 0, "leave_one_out": False} for piece in pieces])
     >>> batch["film_ids"].tolist(), batch["ratings"].tolist(), batch["labels"].tolist()
     ([[4, 7], [1, -1]], [[9, 2], [10, 0]], [[9, 2], [10, -100]])
 
     ```
     """
-    shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
-    film_ids = np.full(shape, -1, dtype=np.int64)
-    ratings = np.zeros(shape, dtype=np.int64)
-    for row, piece in enumerate(pieces):
-        film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
-        ratings[row, : len(piece["ratings"])] = piece["ratings"]
-    return {
-        "film_ids": torch.from_numpy(film_ids),
-        "ratings": torch.from_numpy(ratings),
-        "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
-        "leave_one_out": pieces[0]["leave_one_out"],
-    }
+
+    factors_by_fold: torch.Tensor | None = None
+
+    def __call__(self, pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
+        shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
+        film_ids = np.full(shape, -1, dtype=np.int64)
+        ratings = np.zeros(shape, dtype=np.int64)
+        for row, piece in enumerate(pieces):
+            film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
+            ratings[row, : len(piece["ratings"])] = piece["ratings"]
+        leave_one_out = pieces[0]["leave_one_out"]
+        batch: dict[str, torch.Tensor | bool] = {
+            "film_ids": torch.from_numpy(film_ids),
+            "ratings": torch.from_numpy(ratings),
+            "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
+            "leave_one_out": leave_one_out,
+        }
+        if leave_one_out and self.factors_by_fold is not None:
+            folds = torch.tensor([piece["user"] for piece in pieces]) % len(self.factors_by_fold)
+            rows = torch.from_numpy(film_ids)
+            factors = self.factors_by_fold[folds[:, None], rows.clamp(min=0)]
+            batch["film_factors"] = factors.masked_fill((rows < 0)[..., None], 0.0)
+        return batch
