@@ -6,9 +6,10 @@ Films as vectors: a factor model of ratings whose users are integrated out.
     intercept_film, loadings_film ~ N(what the film's features say, a spread for each)
 
 Expectation maximisation alternates between every user's taste, mean and covariance, given the films, and every film's
-regression of its ratings on the tastes of those who rated it (D. Rubin and D. Thayer, 1982, EM algorithms for ML factor
-analysis; films' means from features as in D. Agarwal and B.-C. Chen, 2009, Regression-based latent factor models).
-Alternating least squares is the same with the covariances left out, which is why it needs a penalty, and a tuned one.
+regression of its ratings on the tastes of those who rated it (D. Rubin and D. Thayer, 1982, EM algorithms for ML
+factor analysis; films' means from features as in D. Agarwal and B.-C. Chen, 2009, Regression-based latent factor
+models). Alternating least squares is the same without the covariances, which is why it needs a penalty, and a tuned
+one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ FOLDS = 8
 STEPS = SWEEPS + FOLDS  # that `fit_film_factors` tells of
 # Users whose covariances are averaged: those with about as many ratings are about as uncertain.
 USERS_ALIKE = 32
-# Ratings of prior weight in a film's noise variance, and at which a film counts half in what is said of films at large.
+# Ratings of prior weight in a film's noise variance; at so many, a film counts half in what is said of all films.
 FILM_SHRINKAGE = 20.0
 INITIAL_SPREAD, INITIAL_NOISE = 0.15, 2.0
 

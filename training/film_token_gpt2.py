@@ -41,8 +41,8 @@ class FilmTokenGPT2Arguments:
     """
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
-        hidden_size, num_hidden_layers, num_attention_heads, factor_size, dropout, film_dropout, embedding_shrinkage: see
-            `FilmTokenGPT2Config`.
+        hidden_size, num_hidden_layers, num_attention_heads, factor_size, dropout, film_dropout, embedding_shrinkage:
+            see `FilmTokenGPT2Config`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})

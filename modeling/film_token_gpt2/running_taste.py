@@ -52,9 +52,13 @@ def read_ratings(taste: Taste, loadings: torch.Tensor, noise: torch.Tensor, rati
         taste = readings[-1].taste
     if len(readings) == 1:
         return readings[0]
-    tastes = [readings[0].tastes, *(reading.tastes[:, 1:] for reading in readings[1:])]
-    means, variances, surprises = (torch.cat([reading[part] for reading in readings], 1) for part in (1, 2, 3))
-    return Reading(torch.cat(tastes, 1), means, variances, surprises, taste)
+    return Reading(
+        torch.cat([readings[0].tastes, *(reading.tastes[:, 1:] for reading in readings[1:])], 1),
+        torch.cat([reading.means for reading in readings], 1),
+        torch.cat([reading.variances for reading in readings], 1),
+        torch.cat([reading.surprises for reading in readings], 1),
+        taste,
+    )
 
 
 def _read_block(taste: Taste, loadings: torch.Tensor, noise: torch.Tensor, ratings: torch.Tensor) -> Reading:

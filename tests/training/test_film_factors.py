@@ -1,4 +1,4 @@
-"""The factor model of ratings: it finds what made-up ratings were made from, and folds had no part in their factors."""
+"""The factor model of ratings: it finds what made-up ratings were made from; users have no part in their factors."""
 
 from __future__ import annotations
 
