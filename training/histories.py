@@ -19,19 +19,21 @@ SHORT_SHARE = 0.1  # of the pieces are short
 
 
 class Piece(NamedTuple):
-    """A piece of a history: `length` ratings of history `row`, drawn anew in every epoch."""
+    """A piece of a history: `length` ratings of history `user`, drawn anew in every epoch. The pieces of one history,
+    which `part` tells apart, share no rating where the history is undated."""
 
     epoch: int
-    row: int
+    user: int
+    part: int
     length: int
 
 
 class HistoryDataset(SizedExamples):
     """
-    Pieces of rating histories. What a `Piece` holds depends on `(seed, epoch, row)` alone.
+    Pieces of rating histories. What a `Piece` holds depends on the piece and the seed alone.
 
     An undated history is a set, so its piece is a random draw in random order; of a dated one it is a random run of
-    consecutive ratings.
+    consecutive ratings. A history has as many pieces as it fills, so that about every rating comes once an epoch.
 
     Args:
         histories (`Histories`): the rating histories.
@@ -40,7 +42,7 @@ class HistoryDataset(SizedExamples):
             users are.
         seed (`int`): the seed of every draw.
         cut (`bool`): whether pieces are cut at random lengths, most of them near the longest possible, so that short
-            histories are practised as well; otherwise all are as long as can be.
+            histories are practised as well; otherwise each history has one piece, as long as can be.
     """
 
     def __init__(self, histories: Histories, max_length: int, *, leave_one_out: bool, seed: int = 0, cut: bool = True):
@@ -49,13 +51,16 @@ class HistoryDataset(SizedExamples):
         self.leave_one_out = leave_one_out
         self.seed = seed
         self.cut = cut
+        pieces = np.maximum(1, histories.lengths() // max_length) if cut else np.ones(len(histories), dtype=np.int64)
+        self.users = np.repeat(np.arange(len(histories)), pieces)  # whose every piece is
+        self.parts = np.arange(len(self.users)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
 
     def __len__(self) -> int:
-        return len(self.histories)
+        return len(self.users)
 
     def lengths(self, epoch: int) -> np.ndarray:
-        """The length of every history's piece in an epoch: `(histories,)` int64."""
-        longest = np.minimum(self.histories.lengths(), self.max_length)
+        """The length of every piece in an epoch: `(pieces,)` int64."""
+        longest = np.minimum(self.histories.lengths()[self.users], self.max_length)
         if not self.cut:
             return longest
         draw = np.random.default_rng((self.seed, epoch))
@@ -67,18 +72,20 @@ class HistoryDataset(SizedExamples):
 
     def examples(self, epoch: int, start: int, rows: np.ndarray) -> tuple[Sequence[Piece], np.ndarray]:
         lengths = self.lengths(epoch)[rows]
-        return [Piece(epoch, *row) for row in zip(rows.tolist(), lengths.tolist(), strict=True)], lengths
+        columns = (self.users[rows].tolist(), self.parts[rows].tolist(), lengths.tolist())
+        return [Piece(epoch, *row) for row in zip(*columns, strict=True)], lengths
 
     def __getitem__(self, piece: Piece) -> dict[str, Any]:
-        films, ratings = self.histories.history(piece.row)
-        draw = np.random.default_rng((self.seed, piece.epoch, piece.row))
-        if self.histories.ordered[piece.row]:
-            start = int(draw.integers(0, len(films) - piece.length + 1))
+        films, ratings = self.histories.history(piece.user)
+        draw = np.random.default_rng((self.seed, piece.epoch, piece.user))
+        if self.histories.ordered[piece.user]:
+            start = int(draw.integers(0, len(films) - piece.length + 1, size=piece.part + 1)[-1])
             chosen = np.arange(start, start + piece.length)
         else:
-            chosen = draw.permutation(len(films))[: piece.length]
+            start = piece.part * self.max_length
+            chosen = draw.permutation(len(films))[start : start + piece.length]
         return {
-            "user": piece.row,
+            "user": piece.user,
             "film_ids": films[chosen],
             "ratings": ratings[chosen],
             "leave_one_out": self.leave_one_out,

@@ -186,60 +186,57 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         return overall / overall.sum().clamp(min=1) + 1e-3
 
     def _films(
-        self, film_ids: torch.Tensor, own_ratings: torch.Tensor | None = None, factors: torch.Tensor | None = None
+        self,
+        film_ids: torch.Tensor,
+        own_ratings: torch.Tensor | None = None,
+        factors: torch.Tensor | None = None,
+        with_tokens: bool = True,
     ) -> Films:
         """
         What is known of `film_ids` (-1 is padding); `own_ratings` (same shape, 1..10) are taken out of the statistics,
-        `factors` (..., factor_size + 2) are in the place of the model's own.
+        `factors` (..., factor_size + 2) are in the place of the model's own. Without tokens, those are zero-wide.
         """
         padding = film_ids < 0
         distinct, positions = film_ids.clamp(min=0).unique(return_inverse=True)
-        histogram = self.rating_histogram[distinct]
-        known = torch.ones_like(histogram[:, 0])
+        known = torch.ones_like(self.film_factors[distinct, 0])
         if self.training and self.config.film_dropout:
             known = (torch.rand_like(known) >= self.config.film_dropout).to(known.dtype)
-        # Once per distinct film, not once per rating.
-        content = self._content(distinct, known, own_ratings is not None)
-        guesses = F.embedding(positions, self._guess_factors(distinct))
-        known = known[positions][..., None]
 
         factors = F.embedding(positions, self.film_factors[distinct]) if factors is None else factors
-        factors = torch.where(known > 0, factors, guesses)
+        if not known.all():
+            guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
+            factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
         intercepts, loadings, noise = factors.split([1, self.config.factor_size, 1], dim=-1)
         noise = noise.clamp(min=1e-2)
 
-        histogram = F.embedding(positions, histogram)
+        histogram = F.embedding(positions, self.rating_histogram[distinct])
         if own_ratings is not None:
             histogram = (histogram - F.one_hot(own_ratings.clamp(min=1) - 1, NUM_RATINGS)).clamp(min=0)
-        histogram = histogram * known
+        histogram = histogram * known[positions][..., None]
         counts = histogram.sum(-1, keepdim=True)
         overall = self._overall_shares()
         log_shares = ((histogram + HISTOGRAM_SMOOTHING * overall) / (counts + HISTOGRAM_SMOOTHING)).log()
-        mean, shrinkage = self.config.mean_rating, self.config.film_shrinkage
-        means = ((histogram @ self._ratings())[..., None] + shrinkage * mean) / (counts + shrinkage)
-        statistics = torch.cat(
-            [
-                log_shares - overall.log(),
-                means - mean,
-                counts.log1p() / 5 - 1,
-                intercepts - mean,
-                LOADINGS_SCALE * loadings,
-                noise.log(),
-            ],
-            dim=-1,
-        )
-        tokens = F.embedding(positions, content) + self.statistics_projection(statistics)
-        return Films(
-            tokens,
-            log_shares,
-            intercepts[..., 0],
-            loadings.masked_fill(padding[..., None], 0.0),
-            noise[..., 0],
-        )
 
-    def _guess_factors(self, film_ids: torch.Tensor) -> torch.Tensor:
-        """Factors by features alone: `(films, factor_size + 2)`."""
-        return self.feature_weights[0] + self.film_features[film_ids] @ self.feature_weights[1:]
+        tokens = histogram.new_empty(*film_ids.shape, 0)
+        if with_tokens:
+            mean, shrinkage = self.config.mean_rating, self.config.film_shrinkage
+            means = ((histogram @ self._ratings())[..., None] + shrinkage * mean) / (counts + shrinkage)
+            statistics = torch.cat(
+                [
+                    log_shares - overall.log(),
+                    means - mean,
+                    counts.log1p() / 5 - 1,
+                    intercepts - mean,
+                    LOADINGS_SCALE * loadings,
+                    noise.log(),
+                ],
+                dim=-1,
+            )
+            # Content once per distinct film, not once per rating.
+            content = F.embedding(positions, self._content(distinct, known, own_ratings is not None))
+            tokens = content + self.statistics_projection(statistics)
+        loadings = loadings.masked_fill(padding[..., None], 0.0)
+        return Films(tokens, log_shares, intercepts[..., 0], loadings, noise[..., 0])
 
     def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
         """
@@ -303,9 +300,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         known = torch.cat([part.expand(*places, -1) for part in parts], dim=-1)
         return films.tokens + users.last_event + self.user_projection(known)
 
-    def _rating_logits(
-        self, hidden: torch.Tensor, films: Films, users: UserState, expected: Expectation
-    ) -> torch.Tensor:
+    def _prior_logits(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
         weights = self.prior_weights[:, 0] + self.prior_weights[:, 1] * users.counts[..., None].log1p() / 3
         histogram, factors, habits = weights[..., :1].exp(), weights[..., 1:2].exp(), weights[..., 2:]
         deviations = self._ratings() - expected.means[..., None]
@@ -320,7 +315,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             deviations = self._ratings() - means[..., None]
             variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
             prior = prior + ((wanted - means) / variances)[..., None] * deviations
-        return self.rating_head(hidden) + prior
+        return prior
 
     def forward(
         self,
@@ -344,7 +339,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         # No attention mask: padding is on the right, where a causal model cannot see it.
         inputs = self._inputs(films, users, expected)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        rating_logits = self._rating_logits(hidden, films, users, expected)
+        rating_logits = self._prior_logits(films, users, expected) + self.rating_head(hidden)
         return FilmTokenGPT2Output(rating_logits, rating_logits.softmax(-1) @ self._ratings())
 
     # -- predicting
@@ -424,15 +419,16 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             films = self._films(chunk)
             expected = self._expect(memory.taste, films)
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
-            probabilities.append(self._rating_logits(hidden, films, memory.users, expected).softmax(-1))
+            rating_logits = self._prior_logits(films, memory.users, expected) + self.rating_head(hidden)
+            probabilities.append(rating_logits.softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()
     def glance(self, memory: Memory, candidate_films: torch.Tensor) -> torch.Tensor:
-        """What the factor model alone expects of candidate films, `(batch, candidates)`: enough to choose which of a
+        """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
         catalogue's films are worth scoring."""
-        intercepts, loadings, _ = self.film_factors[candidate_films].split([1, self.config.factor_size, 1], dim=-1)
-        return intercepts[..., 0] + (loadings @ memory.taste.mean[..., None])[..., 0]
+        films = self._films(candidate_films, with_tokens=False)
+        return self._prior_logits(films, memory.users, self._expect(memory.taste, films)).softmax(-1)
 
     def _expect(self, taste: Taste, films: Films) -> Expectation:
         means, variances = expect(taste, films.loadings, films.noise)

@@ -143,12 +143,16 @@ def test_reading_on_after_histories_of_unequal_length(model):
     )
 
 
-def test_a_glance_is_what_the_factor_model_expects(model):
+def test_a_glance_is_what_the_prior_says(model):
     films, ratings = toy_history(9)
-    memory = model.read(films, ratings)
     candidates = torch.arange(6).expand(2, -1)
-    table = model._films(candidates)
-    torch.testing.assert_close(model.glance(memory, candidates), model._expect(memory.taste, table).means)
+    glance = model.glance(model.read(films, ratings), candidates)
+    assert not torch.allclose(glance, model.predict(films, ratings, candidates), atol=1e-3)
+    silent = toy_model()
+    with torch.no_grad():
+        silent.rating_head.weight.zero_()
+        silent.rating_head.bias.zero_()
+    torch.testing.assert_close(glance, silent.predict(films, ratings, candidates))
 
 
 def test_an_untrained_model_is_its_prior():
