@@ -48,11 +48,14 @@ class DeepFMArguments:
     """
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
+        crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
+            film does not have yet.
         head, user_size, embedding_size, film_embeddings, user_embeddings, mlp_sizes, use_linear, use_pairwise,
             use_mlp, use_film_ids, dropout: see `DeepFMConfig`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
+    crowd: bool = field(default=True, metadata={"help": "film features with vote average, vote count and popularity"})
     head: str = field(
         default="ratings",
         metadata={
@@ -101,7 +104,7 @@ def train(model_args: DeepFMArguments, args: DeepFMTrainingArguments) -> dict[st
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` of validation users fitted to a part of
         their ratings.
     """
-    started = start(model_args.data, args)
+    started = start(model_args.data, args, crowd=model_args.crowd)
     histories, validation, catalogue, checkpoint = started
 
     torch.manual_seed(args.seed)

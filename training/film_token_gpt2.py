@@ -41,11 +41,14 @@ class FilmTokenGPT2Arguments:
     """
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
+        crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
+            film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, dropout, film_dropout, embedding_shrinkage:
             see `FilmTokenGPT2Config`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
+    crowd: bool = field(default=True, metadata={"help": "film features with vote average, vote count and popularity"})
     hidden_size: int = field(default=128, metadata={"help": "width of the transformer"})
     num_hidden_layers: int = field(default=3, metadata={"help": "transformer blocks"})
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
@@ -80,7 +83,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     Returns:
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
     """
-    started = start(model_args.data, args)
+    started = start(model_args.data, args, crowd=model_args.crowd)
     histories, validation, catalogue, checkpoint = started
 
     begun = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 
 import numpy as np
 import polars as pl
@@ -101,6 +102,24 @@ def test_a_new_film_is_what_its_features_say(name, tiny_models, baselines):
         np.testing.assert_allclose(vectors[-20:], vectors[:20], atol=1e-5)
     spread = recommender.predict(HISTORY, ids) @ np.arange(1, 11)
     assert spread.std() > 0.01  # they are told apart
+
+
+@pytest.mark.parametrize("kind", ["film_token_gpt2", "deepfm", "baseline"])
+def test_a_model_without_crowd_features_reads_none_of_new_films_either(kind, tiny_dataset, tmp_path):
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model"), "--no-crowd"]
+    steps = ["--kind", "ridge"] if kind == "baseline" else ["--max-steps", "2"]
+    import_module(f"training.{kind}").main([*arguments, *steps])
+    recommender = Recommender.from_pretrained(tmp_path / "model")
+    names = recommender.catalogue.features.names
+    assert not [name for name in names if name.startswith(("vote", "log_vote", "log_popularity"))]
+    if kind != "baseline":
+        assert recommender.model.config.num_features == len(names)
+    films = recommender.catalogue.films.tail(1).select("title", "year", "genres")
+    loved = {"popularity": 900.0, "vote_average": 9.9, "vote_count": 99_000}
+    recommender.add_films(films.with_columns(film_id=pl.lit("plain")))
+    recommender.add_films(films.with_columns(film_id=pl.lit("loved"), **{k: pl.lit(v) for k, v in loved.items()}))
+    plain, crowned = recommender.predict(HISTORY, ["plain", "loved"])
+    np.testing.assert_allclose(plain, crowned, atol=1e-7)
 
 
 @pytest.mark.parametrize(
