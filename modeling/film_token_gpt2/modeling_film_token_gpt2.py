@@ -11,7 +11,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
-from .running_taste import Taste, expect, prior_taste, read_ratings
+from .running_taste import RatedFilms, Taste, expect, newcomer, read_ratings
 
 NUM_RATINGS = 10
 # Pseudo-ratings of the overall rating distribution in a film's smoothed histogram.
@@ -47,6 +47,7 @@ class Films(NamedTuple):
     log_shares: torch.Tensor  # (..., 10), log of the smoothed shares of the ratings 1..10 among training users
     intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
     loadings: torch.Tensor  # (..., factor_size)
+    choices: torch.Tensor  # (..., factor_size), what having chosen a film tells of a taste
     noise: torch.Tensor  # (...), variance of a rating that no taste explains
 
 
@@ -129,10 +130,11 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         width = config.hidden_size
         self.register_buffer("film_features", torch.zeros(config.num_films, config.num_features))
         self.register_buffer("rating_histogram", torch.zeros(config.num_films, NUM_RATINGS))
-        # Intercept (1..10), loadings and noise variance of every film, and their guess from features (the first row is
-        # the constant's).
-        self.register_buffer("film_factors", torch.zeros(config.num_films, config.factor_size + 2))
-        self.register_buffer("feature_weights", torch.zeros(config.num_features + 1, config.factor_size + 2))
+        # Intercept (1..10), loadings, choices and noise variance of every film, and their guess from features (the
+        # first row is the constant's).
+        self.factor_widths = [1, config.factor_size, config.factor_size, 1]
+        self.register_buffer("film_factors", torch.zeros(config.num_films, sum(self.factor_widths)))
+        self.register_buffer("feature_weights", torch.zeros(config.num_features + 1, sum(self.factor_widths)))
 
         self.feature_projection = nn.Linear(config.num_features, width)
         self.film_embedding = nn.Embedding(config.num_films, width)
@@ -165,10 +167,11 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         Args:
             film_features (`torch.Tensor` of shape `(num_films, num_features)`): scaled features, about unit variance.
             rating_histogram (`torch.Tensor` of shape `(num_films, 10)`): how often training users gave each rating.
-            film_factors (`torch.Tensor` of shape `(num_films, factor_size + 2)`): intercept on the 1..10 scale,
-                loadings and noise variance of a factor model of their ratings.
-            feature_weights (`torch.Tensor` of shape `(num_features + 1, factor_size + 2)`): what the constant and the
-                features say of the same for films without ratings.
+            film_factors (`torch.Tensor` of shape `(num_films, 2 * factor_size + 2)`): of a factor model of their
+                ratings the intercept on the 1..10 scale, the loadings, what having chosen the film tells of a taste,
+                and the noise variance.
+            feature_weights (`torch.Tensor` of shape `(num_features + 1, 2 * factor_size + 2)`): what the constant and
+                the features say of the same for films without ratings.
         """
         self.film_features.copy_(film_features)
         self.rating_histogram.copy_(rating_histogram)
@@ -213,7 +216,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     ) -> Films:
         """
         What is known of `film_ids` (-1 is padding); `own_ratings` (same shape, 1..10) are taken out of the statistics,
-        `factors` (..., factor_size + 2) are in the place of the model's own. Without tokens, those are zero-wide.
+        `factors` (..., 2 * factor_size + 2) are in the place of the model's own. Without tokens, those are zero-wide.
         """
         padding = film_ids < 0
         distinct, positions = film_ids.clamp(min=0).unique(return_inverse=True)
@@ -225,7 +228,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         if not known.all():
             guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
-        intercepts, loadings, noise = factors.split([1, self.config.factor_size, 1], dim=-1)
+        intercepts, loadings, choices, noise = factors.split(self.factor_widths, dim=-1)
         noise = noise.clamp(min=1e-2)
 
         histogram = F.embedding(positions, self.rating_histogram[distinct])
@@ -254,8 +257,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             # Content once per distinct film, not once per rating.
             content = F.embedding(positions, self._content(distinct, known, own_ratings is not None))
             tokens = content + self.statistics_projection(statistics)
-        loadings = loadings.masked_fill(padding[..., None], 0.0)
-        return Films(tokens, log_shares, intercepts[..., 0], loadings, noise[..., 0])
+        loadings, choices = (part.masked_fill(padding[..., None], 0.0) for part in (loadings, choices))
+        return Films(tokens, log_shares, intercepts[..., 0], loadings, choices, noise[..., 0])
 
     def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
         """
@@ -297,8 +300,9 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         """
         real = (ratings > 0).to(films.noise.dtype)
         with torch.no_grad():
-            taste = prior_taste(len(ratings), self.config.factor_size, films.noise)
-            reading = read_ratings(taste, films.loadings, films.noise, (ratings - films.intercepts) * real)
+            taste = newcomer(len(ratings), self.config.factor_size, films.noise)
+            rated = RatedFilms(films.loadings, films.choices, films.noise, real)
+            reading = read_ratings(taste, rated, (ratings - films.intercepts) * real)
             expected = Expectation(films.intercepts + reading.means, reading.variances)
             usage = F.one_hot((ratings - 1).clamp(min=0), NUM_RATINGS)
             sums = torch.cat([torch.ones_like(real)[..., None], reading.surprises.square()[..., None], usage], dim=-1)
@@ -349,8 +353,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 padding, on the right.
             ratings (`torch.Tensor` of shape `(batch, length)`): 1..10; 0 is padding.
             leave_one_out (`bool`): whether these ratings are among the model's own statistics, as training users' are.
-            film_factors (`torch.Tensor` of shape `(batch, length, factor_size + 2)`, *optional*): the films' factors
-                as they are without these users' ratings, in the place of the model's own.
+            film_factors (`torch.Tensor` of shape `(batch, length, 2 * factor_size + 2)`, *optional*): the films'
+                factors as they are without these users' ratings, in the place of the model's own.
         """
         films = self._films(film_ids, ratings if leave_one_out else None, film_factors)
         expected, users, _, _ = self._read(films, ratings)
@@ -424,10 +428,11 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 for (keys, values), (key, value) in zip(memory.keys_and_values, added, strict=True)
             ]
         padding = torch.cat([memory.padding, torch.zeros_like(ratings, dtype=torch.bool)], dim=1)
-        reading = read_ratings(memory.taste, films.loadings, films.noise, ratings - films.intercepts)
+        rated = RatedFilms(films.loadings, films.choices, films.noise, torch.ones_like(films.noise))
+        reading = read_ratings(memory.taste, rated, ratings - films.intercepts)
         usage = F.one_hot(ratings[:, 0] - 1, NUM_RATINGS)
         sums = memory.sums + torch.cat([torch.ones_like(usage[:, :1]), reading.surprises.square(), usage], dim=-1)
-        users = self._user_states(sums[:, None], reading.taste.mean[:, None], self._events(films, ratings, expected))
+        users = self._user_states(sums[:, None], reading.taste.mean()[:, None], self._events(films, ratings, expected))
         return Memory(added, padding, users, reading.taste, sums)
 
     @torch.no_grad()

@@ -184,8 +184,9 @@ def test_an_untrained_model_is_its_prior():
     torch.manual_seed(0)
     model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2, factor_size=1)).eval()
     histogram = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 5, 90, 5], [10] * 10, [0] * 10]).float()
-    factors = torch.tensor([[8.9, 1.0, 1.0], [5.5, 1.0, 8.0], [6.5, 1.0, 4.0]])  # intercept, loading, noise
-    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 3))
+    # Intercept, loading, choice, noise.
+    factors = torch.tensor([[8.9, 1.0, 0.0, 1.0], [5.5, 1.0, 0.0, 8.0], [6.5, 1.0, 0.0, 4.0]])
+    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 4))
     empty = torch.zeros(1, 0, dtype=torch.long)
     loved, spread, unknown = model.predict(empty, empty, torch.arange(3)[None])[0]
     ratings = torch.arange(1, 11).float()

@@ -25,9 +25,9 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
 
 
 def toy_factors(num_films: int, num_features: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Intercepts around 6, loadings and noise variances above 1; and weights by which features guess them."""
-    factors = torch.randn(num_films, size + 2) * 0.3
-    weights = torch.randn(num_features + 1, size + 2) * 0.01
+    """Intercepts around 6, loadings, choices and noise variances above 1; and weights by which features guess them."""
+    factors = torch.randn(num_films, 2 * size + 2) * 0.3
+    weights = torch.randn(num_features + 1, 2 * size + 2) * 0.01
     for offsets in (factors, weights[0]):
         offsets[..., 0] += 6
         offsets[..., -1] = offsets[..., -1].abs() + 1
