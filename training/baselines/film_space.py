@@ -25,11 +25,19 @@ def principal_vectors(features: np.ndarray, rated: np.ndarray, rank: int) -> np.
     Returns:
         `np.ndarray` of shape `(films, rank)`, float32.
     """
-    centred = features.astype(np.float64) - features[rated].mean(0, dtype=np.float64)
-    _, axes = np.linalg.eigh(centred[rated].T @ centred[rated])  # ascending
-    vectors = centred @ axes[:, ::-1][:, :rank]
-    length = np.sqrt(np.square(vectors[rated]).sum(1).mean())
-    return (vectors / max(length, 1e-6)).astype(np.float32)
+    weights = principal_axes(features, rated, rank)
+    return (weights[0] + features @ weights[1:]).astype(np.float32)
+
+
+def principal_axes(features: np.ndarray, rated: np.ndarray, rank: int) -> np.ndarray:
+    """The weights by which `principal_vectors` come from features, `(features + 1, rank)`; the first row is the
+    constant's."""
+    centre = features[rated].mean(0, dtype=np.float64)
+    centred = features[rated].astype(np.float64) - centre
+    _, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    axes = axes[:, ::-1][:, :rank]
+    axes = axes / max(np.sqrt(np.square(centred @ axes).sum(1).mean()), 1e-6)
+    return np.concatenate([-centre[None] @ axes, axes])
 
 
 def informed_estimates(biases: Biases, histories: Histories, features: np.ndarray) -> np.ndarray:
