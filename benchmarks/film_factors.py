@@ -1,6 +1,6 @@
 """
-What the film-token GPT-2 starts from: its prior alone, by the rank of its factor model, with and without what the choice
-of films tells, with and without likings.
+What the film-token GPT-2 starts from: its prior alone, by the rank of its factor model, with and without what choices of
+films tell, with and without likings.
 
     python benchmarks/film_factors.py --data data/letterboxd --ranks 16,32,64
 
