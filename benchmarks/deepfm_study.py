@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data_prep.errors import exit_status
-from training.reproduction.deepfm_runs import CURED, LARGE, SIMPLIFIED, Settings
+from training.reproduction.deepfm_runs import CURED, CURED_SMALL, LARGE, SIMPLIFIED, Settings
 from training.reproduction.experiments import Experiment, Features, Laboratory
 from training.reproduction.film_split import SplitSize
 from training.reproduction.study_report import (
@@ -112,14 +112,14 @@ def sweep() -> list[Variant]:
         Variant("held back", "prior on user vectors", scaled, base.but(**users)),
         Variant("held back", "prior on features' weights", scaled, base.but(**films)),
         Variant("held back", "early stopping", scaled, base.but(early_stopping=True)),
-        Variant("cured", "cured", CATALOGUE, CURED),
-        Variant("cured", "without text", Features(text=False), CURED),
-        Variant("cured", "without vote average, vote count, popularity", Features(crowd=False), CURED),
-        Variant("cured", "published features", Features.as_published(), CURED),
-        Variant("cured", "with the perceptron", CATALOGUE, CURED.but(use_mlp=True)),
-        Variant("cured", "without the prior on user vectors", CATALOGUE, CURED.but(user_penalty=0.0)),
-        Variant("cured", "without the prior on features' weights", CATALOGUE, CURED.but(feature_penalty=0.0)),
-        Variant("cured", "the reward alone", CATALOGUE, CURED.but(head="reward-cross-entropy")),
+        Variant("cured", "cured", CATALOGUE, CURED_SMALL),
+        Variant("cured", "without text", Features(text=False), CURED_SMALL),
+        Variant("cured", "without vote average, vote count, popularity", Features(crowd=False), CURED_SMALL),
+        Variant("cured", "published features", Features.as_published(), CURED_SMALL),
+        Variant("cured", "with the perceptron", CATALOGUE, CURED_SMALL.but(use_mlp=True)),
+        Variant("cured", "without the prior on user vectors", CATALOGUE, CURED_SMALL.but(user_penalty=0.0)),
+        Variant("cured", "without the prior on features' weights", CATALOGUE, CURED_SMALL.but(feature_penalty=0.0)),
+        Variant("cured", "the reward alone", CATALOGUE, CURED_SMALL.but(head="reward-cross-entropy")),
     ]
     return variants
 
@@ -138,7 +138,7 @@ def films_runs() -> list[Variant]:
     """At every number of films: as published, and cured."""
     return [
         with_causes(frozenset(CAUSES), LARGE.but(epochs=SWEEP_EPOCHS)),
-        Variant("cured", "cured", CATALOGUE, CURED),
+        Variant("cured", "cured", CATALOGUE, CURED_SMALL),
     ]
 
 
