@@ -114,10 +114,11 @@ window.reel ??= (() => {
         count.textContent = "";
         return;
       }
-      const answer = await server.find_films(text).catch(() => []);
+      const answer = await server.find_films(text).catch(() => null);
       if (turn !== asked) return;
-      films = answer;
+      films = answer ?? [];
       open();
+      if (!answer) count.textContent = "The server is busy. Please type on in a moment.";
     };
     const forget = () => {
       chosen = null;
