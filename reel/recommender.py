@@ -23,6 +23,7 @@ from reel.cases import EncodedCases
 from reel.filters import FilmFilter, genres_of
 from reel.influence import influences
 from reel.loading import from_hub, load_model
+from reel.memories import Memories
 from reel.ranking import Ranking, worth
 from training.metrics import RATING_VALUES as RATINGS
 from training.metrics import REWARD_RATING
@@ -37,8 +38,6 @@ MODEL_MODULES = {
 }
 # Films that a model ranks where a whole catalogue would take it minutes: those with the highest mean ratings.
 SHORTLISTS = {"text_gpt2": 200}
-# The latest ratings of a long history that a first ranking reads.
-GLANCE = 150
 # How much of a batch is scored at once: history tokens, and candidates over all its histories.
 TOKENS_AT_ONCE = 32_768
 CANDIDATES_AT_ONCE = 32_768
@@ -155,8 +154,27 @@ class Recommender:
         """
         return self._predict(*self._rows(history), self._film_rows(films))
 
+    @cached_property
+    def reads_on(self) -> bool:
+        """Whether the model remembers a history, and adds a rating to it without reading it again."""
+        return hasattr(self.model, "read_on")
+
+    @cached_property
+    def _memories(self) -> Memories:
+        return Memories(self.model)
+
+    @torch.inference_mode()
+    def _glance(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        memory = self._memories.of(history_films, history_ratings)
+        rows = torch.from_numpy(candidates)[None].to(self.model.device)
+        return self.model.glance(memory, rows)[0].float().cpu().numpy()
+
     @torch.inference_mode()
     def _predict(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        if self.reads_on:
+            memory = self._memories.of(history_films, history_ratings)
+            rows = torch.from_numpy(np.asarray(candidates, dtype=np.int64))[None].to(self.model.device)
+            return self.model.score(memory, rows)[0].float().cpu().numpy()
         tensors = (
             torch.from_numpy(np.asarray(array, dtype=np.int64))
             for array in (history_films, history_ratings, candidates)
@@ -239,9 +257,8 @@ class Recommender:
             hidden (`list[str]`): films that are left out, with all entries of the same film.
             caution (`float`): see `reel.ranking.worth`.
             at_least (`int`): how many films a model that ranks a shortlist must rank.
-            exact (`int`, *optional*): after a history of over 150 ratings, all films are ranked by the latest 150 of
-                them, and this many of the best again by the whole history. A catalogue is ranked in a fraction of the
-                time, and only what lies beyond the first `exact` films can differ.
+            exact (`int`, *optional*): a model that can ranks all films at a glance, by its prior, and so many of the
+                best again in full: in a fraction of the time, and what differs is far down.
         """
         history_films, history_ratings = self._rows(history)
         candidates = (where or FilmFilter()).rows(self.catalogue.films)
@@ -251,11 +268,11 @@ class Recommender:
             candidates = self._best_on_average(candidates, max(at_least, SHORTLISTS[self.model.config.model_type]))
         if not len(candidates):
             return Ranking(candidates, np.empty((0, 10), dtype=np.float32))
-        if exact is None or len(history_films) <= GLANCE or len(candidates) <= exact:
+        if exact is None or not self.reads_on or len(candidates) <= exact:
             probabilities = self._predict(history_films, history_ratings, candidates)
             order = np.argsort(-worth(probabilities, caution), kind="stable")
         else:
-            probabilities = self._predict(history_films[-GLANCE:], history_ratings[-GLANCE:], candidates)
+            probabilities = self._glance(history_films, history_ratings, candidates)
             order = np.argsort(-worth(probabilities, caution), kind="stable")
             best = order[:exact]
             probabilities[best] = self._predict(history_films, history_ratings, candidates[best])

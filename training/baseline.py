@@ -7,18 +7,15 @@ Compute a rating baseline: nothing is trained by gradients.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories, load_histories
@@ -32,6 +29,7 @@ from training.baselines.bias import Biases, film_estimates, film_means
 from training.baselines.drawn_cases import DrawnCases, Judge
 from training.baselines.film_space import informed_estimates, principal_vectors
 from training.output_folder import check_output_folder, claim_output_folder, save_model
+from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
 
 # Shrinkages of films and of users tried on validation users, in ratings of prior weight.
@@ -179,13 +177,6 @@ class _Fitter:
         )
         model.film_estimates.copy_(torch.from_numpy(estimates))
         return model
-
-
-@contextmanager
-def progress(task: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, and what moves it on by one."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        yield partial(bar.advance, bar.add_task(task, total=total))
 
 
 def fit(

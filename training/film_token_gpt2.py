@@ -10,24 +10,30 @@ Train a film-token GPT-2 on rating histories.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from accelerate.utils import broadcast
 
+from data_prep.dataset import Histories
 from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
-from training.histories import HistoryDataset, collate
+from training.film_factors import STEPS, FilmFactors, fit_film_factors
+from training.histories import HistoryCollator, HistoryDataset
 from training.output_folder import rating_histogram, save_model
+from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
 from training.run import announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 # Entries of a config that a checkpoint's weights depend on.
-SHAPE = ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads")
+SHAPE = ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads", "factor_size")
 
 
 @dataclass
@@ -35,14 +41,15 @@ class FilmTokenGPT2Arguments:
     """
     Args:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
-        hidden_size, num_hidden_layers, num_attention_heads, dropout, film_dropout, embedding_shrinkage: see
-            `FilmTokenGPT2Config`.
+        hidden_size, num_hidden_layers, num_attention_heads, factor_size, dropout, film_dropout, embedding_shrinkage:
+            see `FilmTokenGPT2Config`.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
     hidden_size: int = field(default=128, metadata={"help": "width of the transformer"})
     num_hidden_layers: int = field(default=3, metadata={"help": "transformer blocks"})
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
+    factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
@@ -59,6 +66,7 @@ class FilmTokenGPT2Arguments:
             hidden_size=self.hidden_size,
             num_hidden_layers=self.num_hidden_layers,
             num_attention_heads=self.num_attention_heads,
+            factor_size=self.factor_size,
             dropout=self.dropout,
             film_dropout=self.film_dropout,
             embedding_shrinkage=self.embedding_shrinkage,
@@ -75,14 +83,16 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     started = start(model_args.data, args)
     histories, validation, catalogue, checkpoint = started
 
-    torch.manual_seed(args.seed)
+    begun = time.monotonic()
     dense = catalogue.features.dense(catalogue.film_ids)
     histogram = rating_histogram(histories, len(catalogue))
     config = model_args.model_config(*dense.shape)
     if checkpoint is not None:
         check_same_shape(config, checkpoint, SHAPE)
+    factors = film_factors(histories, dense, model_args.factor_size, args)
+    torch.manual_seed(args.seed)
     model = FilmTokenGPT2Model(config)
-    model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram))
+    model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram), factors.films, factors.feature_weights)
     announce(started, args, model, "from a config, as there are no pretrained ones")
 
     trainer = RatingTrainer(
@@ -92,8 +102,9 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         eval_dataset=HistoryDataset(
             validation, args.max_history_length, leave_one_out=False, seed=args.seed, cut=False
         ),
-        data_collator=collate,
+        data_collator=HistoryCollator(factors.by_fold),
     )
+    trainer.clock.elapsed_before = time.monotonic() - begun  # the minutes are those of all that learns from ratings
 
     record = TrainingRecord.of(
         model, model_args.data, histories, {**settings_of(model_args), **args.hyperparameters()}
@@ -104,6 +115,19 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         save_model(model, catalogue, folder, record, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
 
     return run(trainer, checkpoint, save)
+
+
+def film_factors(histories: Histories, features: np.ndarray, rank: int, args: RatingTrainingArguments) -> FilmFactors:
+    """The factor model of the training ratings, fitted by the first process and sent to the others."""
+    num_films, num_features = features.shape
+    factors = FilmFactors.empty(num_films, num_features, rank)
+    if args.process_index == 0:
+        with progress("films' factors", STEPS) as advance:
+            factors = fit_film_factors(histories, features, rank, seed=args.seed, progress=advance)
+    for table in (factors.films, factors.by_fold, factors.feature_weights):
+        sent = broadcast(table.to(args.device))
+        table.copy_(sent)
+    return factors
 
 
 def main(arguments: Sequence[str]) -> None:

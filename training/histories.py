@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,19 +19,21 @@ SHORT_SHARE = 0.1  # of the pieces are short
 
 
 class Piece(NamedTuple):
-    """A piece of a history: `length` ratings of history `row`, drawn anew in every epoch."""
+    """A piece of a history: `length` ratings of history `user`, drawn anew in every epoch. The pieces of one history,
+    which `part` tells apart, share no rating where the history is undated."""
 
     epoch: int
-    row: int
+    user: int
+    part: int
     length: int
 
 
 class HistoryDataset(SizedExamples):
     """
-    Pieces of rating histories. What a `Piece` holds depends on `(seed, epoch, row)` alone.
+    Pieces of rating histories. What a `Piece` holds depends on the piece and the seed alone.
 
     An undated history is a set, so its piece is a random draw in random order; of a dated one it is a random run of
-    consecutive ratings.
+    consecutive ratings. A history has as many pieces as it fills, so that about every rating comes once an epoch.
 
     Args:
         histories (`Histories`): the rating histories.
@@ -39,7 +42,7 @@ class HistoryDataset(SizedExamples):
             users are.
         seed (`int`): the seed of every draw.
         cut (`bool`): whether pieces are cut at random lengths, most of them near the longest possible, so that short
-            histories are practised as well; otherwise all are as long as can be.
+            histories are practised as well; otherwise each history has one piece, as long as can be.
     """
 
     def __init__(self, histories: Histories, max_length: int, *, leave_one_out: bool, seed: int = 0, cut: bool = True):
@@ -48,13 +51,16 @@ class HistoryDataset(SizedExamples):
         self.leave_one_out = leave_one_out
         self.seed = seed
         self.cut = cut
+        pieces = np.maximum(1, histories.lengths() // max_length) if cut else np.ones(len(histories), dtype=np.int64)
+        self.users = np.repeat(np.arange(len(histories)), pieces)  # whose every piece is
+        self.parts = np.arange(len(self.users)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
 
     def __len__(self) -> int:
-        return len(self.histories)
+        return len(self.users)
 
     def lengths(self, epoch: int) -> np.ndarray:
-        """The length of every history's piece in an epoch: `(histories,)` int64."""
-        longest = np.minimum(self.histories.lengths(), self.max_length)
+        """The length of every piece in an epoch: `(pieces,)` int64."""
+        longest = np.minimum(self.histories.lengths()[self.users], self.max_length)
         if not self.cut:
             return longest
         draw = np.random.default_rng((self.seed, epoch))
@@ -66,42 +72,66 @@ class HistoryDataset(SizedExamples):
 
     def examples(self, epoch: int, start: int, rows: np.ndarray) -> tuple[Sequence[Piece], np.ndarray]:
         lengths = self.lengths(epoch)[rows]
-        return [Piece(epoch, *row) for row in zip(rows.tolist(), lengths.tolist(), strict=True)], lengths
+        columns = (self.users[rows].tolist(), self.parts[rows].tolist(), lengths.tolist())
+        return [Piece(epoch, *row) for row in zip(*columns, strict=True)], lengths
 
     def __getitem__(self, piece: Piece) -> dict[str, Any]:
-        films, ratings = self.histories.history(piece.row)
-        draw = np.random.default_rng((self.seed, piece.epoch, piece.row))
-        if self.histories.ordered[piece.row]:
-            start = int(draw.integers(0, len(films) - piece.length + 1))
+        films, ratings = self.histories.history(piece.user)
+        draw = np.random.default_rng((self.seed, piece.epoch, piece.user))
+        if self.histories.ordered[piece.user]:
+            start = int(draw.integers(0, len(films) - piece.length + 1, size=piece.part + 1)[-1])
             chosen = np.arange(start, start + piece.length)
         else:
-            chosen = draw.permutation(len(films))[: piece.length]
-        return {"film_ids": films[chosen], "ratings": ratings[chosen], "leave_one_out": self.leave_one_out}
+            start = piece.part * self.max_length
+            chosen = draw.permutation(len(films))[start : start + piece.length]
+        return {
+            "user": piece.user,
+            "film_ids": films[chosen],
+            "ratings": ratings[chosen],
+            "leave_one_out": self.leave_one_out,
+        }
 
 
-def collate(pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
+@dataclass
+class HistoryCollator:
     """
     Pads pieces on the right to the longest of the batch.
+
+    Args:
+        factors_by_fold (`torch.FloatTensor` of shape `(folds, films, width)`, *optional*): films' factors without the
+            ratings of every `folds`-th training user. Pieces of training users come with those that they had no part
+            in, zeros where there is no film.
 
     Example:
 
     ```python
     >>> pieces = [{"film_ids": [4, 7], "ratings": [9, 2]}, {"film_ids": [1], "ratings": [10]}]
-    >>> batch = collate([{**piece, "leave_one_out": True} for piece in pieces])
+    >>> batch = HistoryCollator()([{**piece, "user": 0, "leave_one_out": False} for piece in pieces])
     >>> batch["film_ids"].tolist(), batch["ratings"].tolist(), batch["labels"].tolist()
     ([[4, 7], [1, -1]], [[9, 2], [10, 0]], [[9, 2], [10, -100]])
 
     ```
     """
-    shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
-    film_ids = np.full(shape, -1, dtype=np.int64)
-    ratings = np.zeros(shape, dtype=np.int64)
-    for row, piece in enumerate(pieces):
-        film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
-        ratings[row, : len(piece["ratings"])] = piece["ratings"]
-    return {
-        "film_ids": torch.from_numpy(film_ids),
-        "ratings": torch.from_numpy(ratings),
-        "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
-        "leave_one_out": pieces[0]["leave_one_out"],
-    }
+
+    factors_by_fold: torch.Tensor | None = None
+
+    def __call__(self, pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
+        shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
+        film_ids = np.full(shape, -1, dtype=np.int64)
+        ratings = np.zeros(shape, dtype=np.int64)
+        for row, piece in enumerate(pieces):
+            film_ids[row, : len(piece["film_ids"])] = piece["film_ids"]
+            ratings[row, : len(piece["ratings"])] = piece["ratings"]
+        leave_one_out = pieces[0]["leave_one_out"]
+        batch: dict[str, torch.Tensor | bool] = {
+            "film_ids": torch.from_numpy(film_ids),
+            "ratings": torch.from_numpy(ratings),
+            "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
+            "leave_one_out": leave_one_out,
+        }
+        if leave_one_out and self.factors_by_fold is not None:
+            folds = torch.tensor([piece["user"] for piece in pieces]) % len(self.factors_by_fold)
+            rows = torch.from_numpy(film_ids)
+            factors = self.factors_by_fold[folds[:, None], rows.clamp(min=0)]
+            batch["film_factors"] = factors.masked_fill((rows < 0)[..., None], 0.0)
+        return batch

@@ -13,12 +13,12 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         hidden_size (`int`, defaults to 128): width of the transformer and of a film's token.
         num_hidden_layers (`int`, defaults to 3): transformer blocks.
         num_attention_heads (`int`, defaults to 4): attention heads; must divide `hidden_size`.
+        factor_size (`int`, defaults to 32): numbers in a user's taste, and in a film's loadings.
         dropout (`float`, defaults to 0.0): dropout in embeddings, attention and residual branches, a probability.
         film_dropout (`float`, defaults to 0.02): share of a training batch's distinct films that are read as new
             ones: their learned embedding and all their rating statistics are withheld, so that the model practises
             for films it has never seen.
         film_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a film's mean to the overall mean.
-        user_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a user's bias to zero.
         embedding_shrinkage (`float`, defaults to 50.0): training ratings at which a film's learned embedding counts
             half.
         mean_rating (`float`, defaults to 6.5): mean of the training ratings, on the 1..10 scale.
@@ -35,10 +35,10 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         hidden_size: int = 128,
         num_hidden_layers: int = 3,
         num_attention_heads: int = 4,
+        factor_size: int = 32,
         dropout: float = 0.0,
         film_dropout: float = 0.02,
         film_shrinkage: float = 5.0,
-        user_shrinkage: float = 5.0,
         embedding_shrinkage: float = 50.0,
         mean_rating: float = 6.5,
         initializer_range: float = 0.02,
@@ -47,10 +47,10 @@ class FilmTokenGPT2Config(PreTrainedConfig):
     ):
         if num_films < 1 or num_features < 1:
             raise ValueError(f"num_films and num_features must be at least 1, got {num_films} and {num_features}")
-        if min(hidden_size, num_hidden_layers, num_attention_heads) < 1:
+        if min(hidden_size, num_hidden_layers, num_attention_heads, factor_size) < 1:
             raise ValueError(
-                "hidden_size, num_hidden_layers and num_attention_heads must be at least 1, got "
-                f"{hidden_size}, {num_hidden_layers} and {num_attention_heads}"
+                "hidden_size, num_hidden_layers, num_attention_heads and factor_size must be at least 1, got "
+                f"{hidden_size}, {num_hidden_layers}, {num_attention_heads} and {factor_size}"
             )
         if hidden_size % num_attention_heads:
             raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
@@ -59,7 +59,6 @@ class FilmTokenGPT2Config(PreTrainedConfig):
                 raise ValueError(f"{name} is a probability below 1, got {share}")
         for name, shrinkage in (
             ("film_shrinkage", film_shrinkage),
-            ("user_shrinkage", user_shrinkage),
             ("embedding_shrinkage", embedding_shrinkage),
         ):
             if shrinkage <= 0:
@@ -71,10 +70,10 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
+        self.factor_size = factor_size
         self.dropout = dropout
         self.film_dropout = film_dropout
         self.film_shrinkage = film_shrinkage
-        self.user_shrinkage = user_shrinkage
         self.embedding_shrinkage = embedding_shrinkage
         self.mean_rating = mean_rating
         self.initializer_range = initializer_range

@@ -105,18 +105,68 @@ def test_leave_one_out_equals_statistics_without_the_users_ratings():
     torch.testing.assert_close(seen, without)
 
 
+def test_factors_that_a_user_had_no_part_in_are_read_in_the_place_of_the_models_own(model):
+    films, ratings = toy_history(7)
+    own = model.film_factors[films]
+    plain = model(films, ratings).rating_logits
+    torch.testing.assert_close(model(films, ratings, film_factors=own).rating_logits, plain)
+    other = model(films, ratings, film_factors=own + 0.1).rating_logits
+    assert not torch.allclose(other, plain, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [0, 1, 6])
+def test_reading_on_equals_reading_all_at_once(model, length):
+    films, ratings = toy_history(length + 2)
+    memory = model.read(films[:, :length], ratings[:, :length])
+    before = [tensor.clone() for tensor in (memory.padding, memory.sums, *memory.taste)]
+    candidates = torch.arange(12).expand(2, -1)
+    unchanged = model.score(memory, candidates)
+    longer = memory
+    for place in (length, length + 1):
+        longer = model.read_on(longer, films[:, place], ratings[:, place])
+    torch.testing.assert_close(
+        model.score(longer, candidates), model.predict(films, ratings, candidates), rtol=0, atol=1e-5
+    )
+    assert all(map(torch.equal, before, (memory.padding, memory.sums, *memory.taste)))
+    assert torch.equal(model.score(memory, candidates), unchanged)
+
+
+def test_reading_on_after_histories_of_unequal_length(model):
+    films, ratings = toy_history(8)
+    ratings[0, 3:], films[0, 3:] = 0, -1
+    film, rating = torch.tensor([7, 8]), torch.tensor([2, 9])
+    memory = model.read_on(model.read(films, ratings), film, rating)
+    short = torch.cat([films[:1, :3], film[:1, None]], 1), torch.cat([ratings[:1, :3], rating[:1, None]], 1)
+    candidates = torch.arange(5).expand(2, -1)
+    torch.testing.assert_close(
+        model.score(memory, candidates)[0], model.predict(*short, candidates[:1])[0], rtol=0, atol=1e-5
+    )
+
+
+def test_a_glance_is_what_the_prior_says(model):
+    films, ratings = toy_history(9)
+    candidates = torch.arange(6).expand(2, -1)
+    glance = model.glance(model.read(films, ratings), candidates)
+    assert not torch.allclose(glance, model.predict(films, ratings, candidates), atol=1e-3)
+    silent = toy_model()
+    with torch.no_grad():
+        silent.rating_head.weight.zero_()
+        silent.rating_head.bias.zero_()
+    torch.testing.assert_close(glance, silent.predict(films, ratings, candidates))
+
+
 def test_an_untrained_model_is_its_prior():
     torch.manual_seed(0)
-    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2)).eval()
+    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2, factor_size=1)).eval()
     histogram = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 5, 90, 5], [10] * 10, [0] * 10]).float()
-    model.set_film_tables(torch.randn(3, 2), histogram)
+    factors = torch.tensor([[8.9, 1.0, 1.0], [5.5, 1.0, 8.0], [6.5, 1.0, 4.0]])  # intercept, loading, noise
+    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 3))
     empty = torch.zeros(1, 0, dtype=torch.long)
     loved, spread, unknown = model.predict(empty, empty, torch.arange(3)[None])[0]
     ratings = torch.arange(1, 11).float()
     assert 8.3 < loved @ ratings < 9.0
     assert spread @ ratings < loved @ ratings
-    overall = histogram.sum(0) / histogram.sum()
-    torch.testing.assert_close(unknown, overall, rtol=0, atol=5e-3)
+    assert abs(unknown @ ratings - 6.5) < 0.1
     harsh = model.predict(torch.tensor([[1] * 8]), torch.tensor([[1] * 8]), torch.arange(3)[None])[0] @ ratings
     kind = model.predict(torch.tensor([[1] * 8]), torch.tensor([[10] * 8]), torch.arange(3)[None])[0] @ ratings
     assert (harsh < torch.stack([loved, spread, unknown]) @ ratings).all()
@@ -130,16 +180,17 @@ def test_film_dropout_withholds_all_that_is_known_of_a_film():
     dropped = model(films, ratings).rating_logits
     with torch.no_grad():
         model.film_embedding.weight.zero_()
-    histogram = model.rating_histogram.clone()
-    # With every film dropped, neither embeddings nor any film's own statistics matter: only the overall distribution.
-    model.rating_histogram.copy_(histogram.flip(0))
+    # With every film dropped, neither embeddings nor factors nor any film's own statistics matter: only features and
+    # the overall distribution.
+    model.rating_histogram.copy_(model.rating_histogram.flip(0))
+    model.film_factors.copy_(model.film_factors.flip(0))
     torch.manual_seed(0)
     torch.testing.assert_close(model(films, ratings).rating_logits, dropped)
 
 
 def test_save_and_load_are_equal_to_the_bit(model, tmp_path):
     model.save_pretrained(tmp_path)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".py", ".py", ".safetensors"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".py", ".py", ".py", ".safetensors"]
     films, ratings = toy_history(9)
     expected = model(films, ratings).rating_logits
     for loaded in (FilmTokenGPT2Model.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
@@ -180,7 +231,8 @@ def test_config_survives_json(tmp_path):
         ({"film_dropout": 1.0}, "film_dropout"),
         ({"num_attention_heads": 0}, "at least 1"),
         ({"embedding_shrinkage": 0.0}, "embedding_shrinkage"),
-        ({"user_shrinkage": 0.0}, "user_shrinkage must be above 0, got 0.0"),
+        ({"film_shrinkage": 0.0}, "film_shrinkage must be above 0, got 0.0"),
+        ({"factor_size": 0}, "factor_size"),
         ({"mean_rating": 0.5}, "1..10"),
     ],
 )

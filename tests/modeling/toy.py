@@ -11,13 +11,27 @@ NUM_FILMS = 30
 
 def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
     torch.manual_seed(seed)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, **settings}
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "factor_size": 3, **settings}
     model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=NUM_FILMS, num_features=5, **shape))
-    model.set_film_tables(torch.randn(NUM_FILMS, 5), torch.randint(0, 20, (NUM_FILMS, 10)).float())
+    model.set_film_tables(
+        torch.randn(NUM_FILMS, 5),
+        torch.randint(0, 20, (NUM_FILMS, 10)).float(),
+        *toy_factors(NUM_FILMS, 5, model.config.factor_size),
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     return model.eval()
+
+
+def toy_factors(num_films: int, num_features: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Intercepts around 6, loadings and noise variances above 1; and weights by which features guess them."""
+    factors = torch.randn(num_films, size + 2) * 0.3
+    weights = torch.randn(num_features + 1, size + 2) * 0.01
+    for offsets in (factors, weights[0]):
+        offsets[..., 0] += 6
+        offsets[..., -1] = offsets[..., -1].abs() + 1
+    return factors, weights
 
 
 def toy_history(length: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:

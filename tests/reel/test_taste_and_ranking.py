@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from data_prep.errors import UserError
-from reel import recommender as recommender_module
 from reel.next_film import NextFilm
 from reel.ranking import worth
 from reel.taste import taste
@@ -40,16 +39,6 @@ def test_orders(recommender):
     assert films[ranking.sorted_by("newest", films).rows]["year"].to_list()[-1] is None
     with pytest.raises(UserError, match="must be one of best"):
         ranking.sorted_by("loudest", films)
-
-
-def test_the_best_of_a_ranking_in_two_stages_are_exact(recommender, monkeypatch):
-    monkeypatch.setattr(recommender_module, "GLANCE", 3)
-    whole, two_stages = recommender.rank(HISTORY), recommender.rank(HISTORY, exact=20)
-    assert sorted(two_stages.rows) == sorted(whole.rows)
-    ids = [recommender.catalogue.film_ids[row] for row in two_stages.rows[:20]]
-    np.testing.assert_allclose(two_stages.probabilities[:20], recommender.predict(HISTORY, ids))
-    assert (np.diff(two_stages.expected[:20]) <= 1e-9).all()
-    np.testing.assert_array_equal(recommender.rank(HISTORY, exact=1000).rows, whole.rows)
 
 
 def test_reasons_are_what_changes_the_prediction(recommender):

@@ -25,24 +25,24 @@ def histories(lengths: list[int], ordered: bool = False) -> Histories:
     )
 
 
-def test_an_example_depends_on_seed_epoch_and_row_alone():
+def test_an_example_depends_on_the_seed_and_itself_alone():
     first, second = (HistoryDataset(histories([40, 7]), max_length=16, leave_one_out=True, seed=3) for _ in range(2))
-    second[Piece(9, 1, 5)]  # having loaded something else changes nothing
-    for piece in (Piece(0, 0, 16), Piece(4, 0, 9), Piece(0, 1, 7)):
+    second[Piece(9, 1, 0, 5)]  # having loaded something else changes nothing
+    for piece in (Piece(0, 0, 0, 16), Piece(4, 0, 1, 9), Piece(0, 1, 0, 7)):
         np.testing.assert_array_equal(first[piece]["film_ids"], second[piece]["film_ids"])
     other = HistoryDataset(histories([40, 7]), max_length=16, leave_one_out=True, seed=4)
-    assert not np.array_equal(first[Piece(0, 0, 16)]["film_ids"], other[Piece(0, 0, 16)]["film_ids"])
-    assert not np.array_equal(first[Piece(0, 0, 16)]["film_ids"], first[Piece(1, 0, 16)]["film_ids"])
+    assert not np.array_equal(first[Piece(0, 0, 0, 16)]["film_ids"], other[Piece(0, 0, 0, 16)]["film_ids"])
+    assert not np.array_equal(first[Piece(0, 0, 0, 16)]["film_ids"], first[Piece(1, 0, 0, 16)]["film_ids"])
 
 
 def test_films_keep_their_ratings():
-    example = HistoryDataset(histories([40]), max_length=16, leave_one_out=True)[Piece(0, 0, 16)]
+    example = HistoryDataset(histories([40]), max_length=16, leave_one_out=True)[Piece(0, 0, 0, 16)]
     np.testing.assert_array_equal(example["ratings"], example["film_ids"] % 10 + 1)
 
 
 def test_undated_histories_are_reordered_and_every_rating_comes_round():
     dataset = HistoryDataset(histories([40]), max_length=16, leave_one_out=True)
-    seen = [dataset[Piece(epoch, 0, 16)]["film_ids"] for epoch in range(30)]
+    seen = [dataset[Piece(epoch, 0, 0, 16)]["film_ids"] for epoch in range(30)]
     assert set(np.concatenate(seen)) == set(range(40))
     assert not any(np.array_equal(films, np.sort(films)) for films in seen)
     assert all(len(set(films)) == 16 for films in seen)
@@ -52,7 +52,7 @@ def test_dated_histories_keep_their_order():
     dataset = HistoryDataset(histories([40], ordered=True), max_length=16, leave_one_out=True)
     starts = set()
     for epoch in range(60):
-        films = dataset[Piece(epoch, 0, 16)]["film_ids"]
+        films = dataset[Piece(epoch, 0, 0, 16)]["film_ids"]
         np.testing.assert_array_equal(films, np.arange(films[0], films[0] + 16))
         starts.add(int(films[0]))
     assert {0, 24} <= starts <= set(range(25))
@@ -60,7 +60,7 @@ def test_dated_histories_keep_their_order():
 
 def test_pieces_are_cut_at_random_lengths():
     dataset = HistoryDataset(histories([1, 5, 300] * 200), max_length=64, leave_one_out=True)
-    longest = np.minimum(dataset.histories.lengths(), 64)
+    longest = np.minimum(dataset.histories.lengths(), 64)[dataset.users]
     lengths = dataset.lengths(epoch=0)
     assert (lengths >= 1).all()
     assert (lengths <= longest).all()
@@ -69,16 +69,25 @@ def test_pieces_are_cut_at_random_lengths():
     assert set(lengths[longest == 5]) >= {2, 3, 4, 5}
     assert not np.array_equal(lengths, dataset.lengths(epoch=1))
     whole = HistoryDataset(dataset.histories, 64, leave_one_out=True, cut=False)
-    np.testing.assert_array_equal(whole.lengths(0), longest)
+    np.testing.assert_array_equal(whole.lengths(0), np.minimum(dataset.histories.lengths(), 64))
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_an_epoch_has_every_history_once(epoch):
-    sampler = LikeSizeSampler(HistoryDataset(histories([3, 30] * 50), max_length=16, leave_one_out=True), group_size=8)
+def test_an_epoch_has_every_history_as_often_as_it_fills_a_piece(epoch):
+    sampler = LikeSizeSampler(HistoryDataset(histories([3, 40] * 50), max_length=16, leave_one_out=True), group_size=8)
     sampler.set_epoch(epoch)
     pieces = list(sampler)
-    assert sorted(piece.row for piece in pieces) == list(range(100))
+    expected = [(user, part) for user in range(100) for part in range(1 + user % 2)]
+    assert sorted((piece.user, piece.part) for piece in pieces) == expected
     assert {piece.epoch for piece in pieces} == {epoch}
+
+
+def test_pieces_of_an_undated_history_share_no_rating():
+    dataset = HistoryDataset(histories([40]), max_length=16, leave_one_out=True)
+    first, second = (dataset[Piece(2, 0, part, 16)]["film_ids"] for part in (0, 1))
+    assert not set(first) & set(second)
+    dated = HistoryDataset(histories([400], ordered=True), max_length=16, leave_one_out=True)
+    assert len({int(dated[Piece(0, 0, part, 16)]["film_ids"][0]) for part in range(25)}) > 10
 
 
 def test_groups_do_not_depend_on_how_they_are_shared_out():

@@ -16,9 +16,9 @@ import torch
 from data_prep.dataset import load_histories
 from data_prep.errors import UserError
 from modeling.film_token_gpt2 import FilmTokenGPT2Model
-from tests.modeling.toy import toy_model
+from tests.modeling.toy import toy_factors, toy_model
 from training.film_token_gpt2 import main
-from training.histories import HistoryDataset, collate
+from training.histories import HistoryCollator, HistoryDataset
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,7 +29,9 @@ def tiny_model(num_films: int) -> FilmTokenGPT2Model:
     model = toy_model(film_dropout=0.0)
     model.config.num_films = num_films
     model = FilmTokenGPT2Model(model.config)
-    model.set_film_tables(torch.ones(num_films, 5), torch.ones(num_films, 10))
+    model.set_film_tables(
+        torch.ones(num_films, 5), torch.ones(num_films, 10), *toy_factors(num_films, 5, model.config.factor_size)
+    )
     return model
 
 
@@ -51,7 +53,7 @@ def trained(dataset: Path, folder: Path, **settings) -> tuple[FilmTokenGPT2Model
         model=tiny_model(80),
         args=arguments,
         train_dataset=HistoryDataset(histories, 32, leave_one_out=True),
-        data_collator=collate,
+        data_collator=HistoryCollator(),
     )
     trainer.train()
     return trainer.model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

@@ -11,71 +11,24 @@ penalty, not one in proportion to the number of ratings). A new user is folded i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from data_prep.dataset import Histories
+from training.rating_groups import RatingGroups
 
-ROWS_PER_BATCH = 1 << 19  # ratings gathered at a time, with padding: 64 MB of vectors at rank 32
 INITIAL_SPREAD = 0.1
 
 
-@dataclass
-class _Groups:
-    """
-    Residuals grouped by row (users or films), longest group first, so that groups of like size share a batch.
-
-    Attributes:
-        rows (`torch.LongTensor` of shape `(groups,)`): which row each group belongs to.
-        offsets (`torch.LongTensor` of shape `(groups + 1,)`): where each group begins in what follows.
-        columns (`torch.LongTensor` of shape `(total,)`): the other side of each rating.
-        values (`torch.FloatTensor` of shape `(total,)`): residuals.
-    """
-
-    rows: torch.Tensor
-    offsets: torch.Tensor
-    columns: torch.Tensor
-    values: torch.Tensor
-
-    @classmethod
-    def of(cls, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> _Groups:
-        counts = np.bincount(rows)
-        present = np.flatnonzero(counts)
-        present = present[np.argsort(-counts[present], kind="stable")]
-        rank = np.empty(len(counts), dtype=np.int32)
-        rank[present] = np.arange(len(present), dtype=np.int32)
-        order = np.argsort(rank[rows], kind="stable")
-        return cls(
-            torch.from_numpy(present),
-            torch.from_numpy(np.concatenate([[0], np.cumsum(counts[present])])),
-            torch.from_numpy(columns[order].astype(np.int64)),
-            torch.from_numpy(values[order].astype(np.float32)),
-        )
-
-    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Rows `(batch,)`, columns `(batch, longest)` and values `(batch, longest)`; padding is column -1, value 0."""
-        lengths = self.offsets.diff()
-        first = 0
-        while first < len(lengths):
-            longest = int(lengths[first])
-            last = min(len(lengths), first + max(1, ROWS_PER_BATCH // longest))
-            positions = self.offsets[first:last, None] + torch.arange(longest)
-            inside = torch.arange(longest) < lengths[first:last, None]
-            positions = positions.clamp(max=len(self.values) - 1)
-            columns = torch.where(inside, self.columns[positions], -1)
-            yield self.rows[first:last], columns, torch.where(inside, self.values[positions], 0.0)
-            first = last
-
-
-def _solve(ratings: _Groups, other: torch.Tensor, size: int, penalty: float) -> torch.Tensor:
+def _solve(ratings: RatingGroups, other: torch.Tensor, size: int, penalty: float) -> torch.Tensor:
     """
     The ridge regression of every row's residuals on the vectors of the other side.
 
     Args:
-        ratings (`_Groups`): grouped by the rows to solve for.
+        ratings (`RatingGroups`): grouped by the rows to solve for.
         other (`torch.FloatTensor` of shape `(columns, rank)`): vectors of the other side.
         size (`int`): number of rows; those without ratings get zeros.
         penalty (`float`): weight of the squared length of a vector.
@@ -100,12 +53,12 @@ class ResidualRatings:
     What biases leave of the ratings, ready to be factorised.
 
     Attributes:
-        by_user (`_Groups`), by_film (`_Groups`): the residuals, grouped either way.
+        by_user (`RatingGroups`), by_film (`RatingGroups`): the residuals, grouped either way.
         num_users (`int`), num_films (`int`): rows of either side.
     """
 
-    by_user: _Groups
-    by_film: _Groups
+    by_user: RatingGroups
+    by_film: RatingGroups
     num_users: int
     num_films: int
 
@@ -125,8 +78,8 @@ class ResidualRatings:
         bias = np.bincount(users, residuals, len(histories)) / (lengths + user_shrinkage)
         residuals = (residuals - bias[users]).astype(np.float32)
         return cls(
-            _Groups.of(users, histories.film_indices, residuals),
-            _Groups.of(histories.film_indices, users, residuals),
+            RatingGroups.of(users, histories.film_indices, residuals),
+            RatingGroups.of(histories.film_indices, users, residuals),
             len(histories),
             len(film_estimates),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from data_prep.dataset import Histories
@@ -49,26 +51,57 @@ def informed_estimates(biases: Biases, histories: Histories, features: np.ndarra
     sums = np.bincount(histories.film_indices, histories.ratings - biases.mean - user_bias, len(features))
     weight = biases.counts / (biases.counts + biases.film_shrinkage)
     target = np.divide(sums, biases.counts, out=np.zeros(len(sums)), where=biases.counts > 0)
+    weights = regress_on_features(target[:, None], weight, features).weights[:, 0]
+    expected = weights[0] + features @ weights[1:]
+    shrinkage = biases.film_shrinkage
+    return biases.mean + (sums + shrinkage * expected) / (biases.counts + shrinkage)
+
+
+class FeatureRegression(NamedTuple):
+    """What films' features say of some quantities.
+
+    Attributes:
+        weights (`np.ndarray` of shape `(features + 1, targets)`): of the features and, first, of the constant.
+        left_out (`np.ndarray` of shape `(films, targets)`): what a regression on other films says of each film.
+    """
+
+    weights: np.ndarray
+    left_out: np.ndarray
+
+
+def regress_on_features(targets: np.ndarray, weight: np.ndarray, features: np.ndarray) -> FeatureRegression:
+    """
+    A ridge regression of what is known of films on their features; its penalty is the one that does best on films left
+    out, over all targets together.
+
+    Args:
+        targets (`np.ndarray` of shape `(films, targets)`): what is known.
+        weight (`np.ndarray` of shape `(films,)`): how much a film counts.
+        features (`np.ndarray` of shape `(films, features)`): as `FilmFeatures.dense` gives them.
+    """
     centre = np.average(features, axis=0, weights=weight)
     inputs = np.column_stack([np.ones(len(features)), features - centre])
     folds = np.random.default_rng(0).permutation(len(features)) % FOLDS
     parts = [
-        _normal_equations(inputs[folds == fold], target[folds == fold], weight[folds == fold]) for fold in range(FOLDS)
+        _normal_equations(inputs[folds == fold], targets[folds == fold], weight[folds == fold])
+        for fold in range(FOLDS)
     ]
     gram = np.sum([part[0] for part in parts], axis=0)
     product = np.sum([part[1] for part in parts], axis=0)
 
-    def left_out_error(penalty: float) -> float:
-        error = 0.0
+    def left_out(penalty: float) -> np.ndarray:
+        guesses = np.empty_like(targets, dtype=np.float64)
         for fold, (own_gram, own_product) in enumerate(parts):
-            weights = _solve(gram - own_gram, product - own_product, penalty)
-            inside = folds == fold
-            error += weight[inside] @ np.square(inputs[inside] @ weights - target[inside])
-        return error
+            guesses[folds == fold] = inputs[folds == fold] @ _solve(gram - own_gram, product - own_product, penalty)
+        return guesses
 
-    expected = inputs @ _solve(gram, product, min(PENALTIES, key=left_out_error))
-    shrinkage = biases.film_shrinkage
-    return biases.mean + (sums + shrinkage * expected) / (biases.counts + shrinkage)
+    def error(penalty: float) -> float:
+        return float((weight[:, None] * np.square(left_out(penalty) - targets)).sum())
+
+    penalty = min(PENALTIES, key=error)
+    weights = _solve(gram, product, penalty)
+    weights[0] -= centre @ weights[1:]
+    return FeatureRegression(weights, left_out(penalty))
 
 
 def _normal_equations(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

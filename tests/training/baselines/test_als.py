@@ -8,7 +8,8 @@ import torch
 
 import training.baselines.als
 from data_prep.dataset import Histories
-from training.baselines.als import ResidualRatings, _Groups, _solve, fit_film_vectors
+from training.baselines.als import ResidualRatings, _solve, fit_film_vectors
+from training.rating_groups import RatingGroups
 
 
 def histories(films: list[list[int]], ratings: list[list[int]]) -> Histories:
@@ -30,7 +31,7 @@ def test_one_side_is_a_ridge_regression_per_row(rows_per_batch, monkeypatch):
     rows, columns, values = rng.integers(0, 6, 40), rng.integers(0, 5, 40), rng.normal(size=40).astype(np.float32)
     rows[rows == 3] = 4  # row 3 has nothing
     other = rng.normal(size=(5, 3)).astype(np.float32)
-    solved = _solve(_Groups.of(rows, columns, values), torch.from_numpy(other), 7, penalty=0.7).numpy()
+    solved = _solve(RatingGroups.of(rows, columns, values), torch.from_numpy(other), 7, penalty=0.7).numpy()
     for row in range(7):
         vectors, targets = other[columns[rows == row]], values[rows == row]
         expected = np.linalg.solve(vectors.T @ vectors + 0.7 * np.eye(3), vectors.T @ targets)
@@ -62,7 +63,10 @@ def test_a_hidden_taste_is_found():
     groups = [np.repeat(np.arange(users), 40), np.concatenate(chosen)]
     residuals = truth[groups[0], groups[1]].astype(np.float32)
     ratings = ResidualRatings(
-        _Groups.of(groups[0], groups[1], residuals), _Groups.of(groups[1], groups[0], residuals), users, films
+        RatingGroups.of(groups[0], groups[1], residuals),
+        RatingGroups.of(groups[1], groups[0], residuals),
+        users,
+        films,
     )
     sweeps = []
     vectors = fit_film_vectors(ratings, rank, 0.1, 8, progress=lambda: sweeps.append(1)).numpy()
