@@ -49,8 +49,8 @@ class RateLimit:
 
 @dataclass
 class Limits:
-    """The page's limits for one visitor: changes, what is drawn anew (every change draws), uploads, calls of the API; for
-    one address, behind which a proxy may stand, searches; and seconds for a run."""
+    """The page's limits: changes, what is drawn anew (every change draws), uploads and calls of the API, each for one
+    visitor; searches for one address, behind which a proxy may stand; seconds for a run."""
 
     edits: RateLimit = field(default_factory=lambda: RateLimit(10, 60))
     views: RateLimit = field(default_factory=lambda: RateLimit(20, 120))

@@ -43,8 +43,8 @@ class Page:
 
 
 class Yours(NamedTuple):
-    """What is drawn from a session alone: what the search box knows, the question on the card, the heading and the list
-    of the ratings, and the tab "Your taste"."""
+    """What is drawn from a session alone: what the search box knows, the question on the card, the heading and the
+    list of the ratings, and the tab "Your taste"."""
 
     search: dict[str, Any]
     question: str
@@ -83,9 +83,7 @@ class Service:
     def yours(self, session: Session) -> Yours:
         """The left column for a session."""
         few = len(session.ratings) < ENOUGH
-        asked = self.asking.suggest(
-            list(session.ratings), (*session.seen, *session.passed), top=1 + STARTERS * few
-        )
+        asked = self.asking.suggest(list(session.ratings), (*session.seen, *session.passed), top=1 + STARTERS * few)
         count = f' <span class="count">{len(session.ratings):,}</span>' if session.ratings else ""
         rows = [(film_id, *self.films[film_id], rating) for film_id, rating in reversed(session.ratings)]
         return Yours(

@@ -1,5 +1,5 @@
-"""The Space's folder on the path: it is no package, as a Space is not. And the page over a toy catalogue, served by this
-process and opened in the system's Chromium."""
+"""The Space's folder on the path: it is no package, as a Space is not. And the page over a toy catalogue, served by
+this process and opened in the system's Chromium."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)").expect
 
 FILMS = {row["film_id"]: row for row in FakeRecommender().rows}
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="30"><rect width="20" height="30"/></svg>'
 WATCHLIST = "Date,Name,Year,Letterboxd URI\r\n2024-01-05,Seven Keeper,1939,e\r\n"
 SECOND_EXPORT = (
     "Date,Name,Year,Letterboxd URI,Rating\r\n"
@@ -71,6 +72,16 @@ def test_the_question_on_the_card(visit: Visit) -> None:
     expect(asked_about(page)).not_to_have_text(second)
     assert asked_about(page).inner_text() != first
     expect(page.locator("#ratings li")).to_have_count(1)
+
+
+@both_looks
+def test_one_click_makes_recommendations(visit: Visit) -> None:
+    page = visit.page
+    page.evaluate("window.clicks = 0; addEventListener('click', () => window.clicks++, true)")
+    click_stars(page.locator("#question .stars"), 8)
+    expect(page.locator("#status")).to_have_text("Chosen from your 1 rating.")
+    expect(rows(page)).to_have_count(20)
+    assert page.evaluate("window.clicks") <= 3
 
 
 @both_looks
@@ -184,9 +195,6 @@ def test_a_grid_with_posters_asks_their_host_only_when_told_to(visit: Visit) -> 
     poster = page.locator("#recommendations img").first
     poster.scroll_into_view_if_needed()
     expect(poster).to_have_js_property("complete", True)
-
-
-PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="30"><rect width="20" height="30" fill="teal"/></svg>'
 
 
 @both_looks

@@ -118,7 +118,7 @@ def test_programs_use_the_endpoints(tmp_path: Path) -> None:
         assert client.predict(ratings, ratings, 3, api_name="/two_people")["likeness"]["shared"] == 1
         assert client.predict(ratings, api_name="/your_taste")["count"] == 1
         export.write_text("a;b\n1;2\n")
-        with pytest.raises(Exception, match="^ratings.csv: [^<]*$"):  # a sentence, not a piece of the page
+        with pytest.raises(Exception, match=r"^ratings\.csv: [^<]*$"):  # a sentence, not a piece of the page
             client.predict(handle_file(export), api_name="/read_export")
         with pytest.raises(Exception, match="expected a list"):
             client.predict([{"film": 1}], ["film-1"], api_name="/predict")
