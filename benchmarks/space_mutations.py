@@ -5,7 +5,7 @@ Damaged exports brought to the running page: each time a right result or a clear
 
 Each case is an export of the catalogue's own films with a few injuries (tests/mutations.py), the same in every run. It
 is uploaded as a browser does. What the page says must be what reading the file says: so many films found, or one
-sentence without a path of the server's; after it there must be twenty recommendations, and an empty folder of uploads.
+sentence without a path of the server's; after it there must be recommendations, and an empty folder of uploads.
 Prints how the cases ended; exit status 1 when any went wrong.
 """
 
@@ -40,7 +40,6 @@ if "tests" not in sys.modules:
 from tests.mutations import mutate
 
 FILMS = 40  # in an export
-SHOWN = 20  # recommendations on a page
 LONGEST = 600  # characters of a clear sentence, a file's name and a value of it included
 
 
@@ -93,7 +92,7 @@ def wrong(report: str, films: str, folder: Path, said: str | None) -> str:
             return f"no clear sentence: {report[:200]!r}"
     elif said not in text:
         return f"{said!r} was to be said, not {text[:200]!r}"
-    return "" if films.count("<svg") == SHOWN else "no recommendations afterwards"
+    return "" if "<svg" in films else "no recommendations afterwards"
 
 
 async def upload_all(

@@ -37,9 +37,11 @@ from reel import UserError  # noqa: E402
 UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
+SESSIONS = 500  # tabs whose ratings are kept, the last ones used: Gradio's own record of one is large
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
-<p>Tell it what you thought of a few films. It tells you what to watch next.</p></header>"""
+<p>Tell it what you thought of a few films. It tells you what to watch next.</p>
+<a class="jump" href="#films">See what to watch</a></header>"""
 FOOTER = """<footer class="colophon"><p>Your ratings are kept for this visit only. An export you bring is deleted as
 soon as it has been read. This page asks nothing of any other site, but for posters, and those only when you turn them
 on.</p></footer>"""
@@ -210,6 +212,7 @@ def launch(app: gr.Blocks, **options: Any) -> str:
         "theme": THEME,
         "css_paths": HERE / "style.css",
         "max_file_size": UPLOAD_LIMIT,
+        "state_session_capacity": SESSIONS,
         "run_history": False,
         "enable_monitoring": False,
         "footer_links": [],

@@ -251,6 +251,11 @@ window.reel ??= (() => {
   }
 
   function table(element) {
+    // The way here, for the keyboard and for narrow screens, is of no use to somebody who has arrived.
+    const jump = document.querySelector(".jump");
+    new IntersectionObserver(([films]) => jump?.classList.toggle("arrived", films.isIntersecting)).observe(
+      document.querySelector("#films"),
+    );
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button.seen-it");
       if (!button) return;
