@@ -44,12 +44,13 @@ class Catalogue:
     features: FilmFeatures
 
     @classmethod
-    def from_dataset(cls, data: str, *, histories: Histories | None = None) -> Catalogue:
+    def from_dataset(cls, data: str, *, histories: Histories | None = None, crowd: bool = True) -> Catalogue:
         """The catalogue of a data set; its features are made when they are missing.
 
         Args:
             data: data set folder, or id of a data set on the Hub.
             histories: of its training users, where they have been read already.
+            crowd: whether the features have TMDB's vote average, vote count and popularity of a film.
         """
         films = load_films(data)
         if histories is None:
@@ -61,7 +62,22 @@ class Catalogue:
             pl.Series("rating_count", counts, dtype=pl.Int64),
             pl.Series("rating_mean", means, dtype=pl.Float64).fill_nan(None),
         )
-        return cls(films, ensure_features(data))
+        features = ensure_features(data)
+        return cls(films, features if crowd else features.without_crowd())
+
+    def with_films(self, films: pl.DataFrame) -> Catalogue:
+        """This catalogue with further films after its own, which nobody has rated yet.
+
+        Args:
+            films: columns of `FILM_COLUMNS`, as `new_films` gives them.
+
+        Raises:
+            UserError: when their features cannot be made as those of the other films were.
+        """
+        unrated = films.with_columns(
+            pl.lit(0, pl.Int64).alias("rating_count"), pl.lit(None, pl.Float64).alias("rating_mean")
+        )
+        return Catalogue(pl.concat([self.films, unrated.select(self.films.columns)]), self.features.with_films(films))
 
     @cached_property
     def film_ids(self) -> list[str]:

@@ -47,7 +47,8 @@ class FilmFeatures:
 
     Attributes:
         table: one row a film: `film_id`; for each of `LISTS` an array of 0 and 1 over its vocabulary, the bin of
-            others last; for each of `NUMBERS` the scaled number, 0 where unknown; `<column>_missing` (0 or 1);
+            others last; for each of `NUMBERS` that `spec` scales the scaled number, 0 where unknown;
+            `<column>_missing` (0 or 1);
             `title_embedding` and `overview_embedding` where there is a text model.
         spec: `vocabularies`, `scales` (mean and spread), `text` (the model or None), `films_digest`.
     """
@@ -98,7 +99,7 @@ class FilmFeatures:
             matrix = self.table[name].to_numpy().reshape(len(self.table), len(values))
             blocks.append(_Block("film", [f"{name}={value}" for value in values], matrix))
             blocks.append(self._scalar("film", f"{name}_missing"))
-        for name in NUMBERS:
+        for name in _scaled(self.spec):
             kind = "crowd" if name in CROWD else "film"
             blocks += [self._scalar(kind, name), self._scalar(kind, f"{name}_missing")]
         if self.spec["text"]:
@@ -111,6 +112,30 @@ class FilmFeatures:
 
     def _scalar(self, kind: str, name: str) -> _Block:
         return _Block(kind, [name], self.table[name].to_numpy().reshape(-1, 1))
+
+    def without_crowd(self) -> FilmFeatures:
+        """The same without the columns of `CROWD`, which are not made of further films either."""
+        scales = {name: scale for name, scale in self.spec["scales"].items() if name not in CROWD}
+        columns = [column for name in CROWD for column in (name, f"{name}_missing")]
+        return FilmFeatures(self.table.drop(columns, strict=False), {**self.spec, "scales": scales})
+
+    def with_films(self, films: pl.DataFrame) -> FilmFeatures:
+        """These and then the features of further films, made with the same vocabularies, scales and text model.
+
+        Args:
+            films: columns of `FILM_COLUMNS`.
+
+        Raises:
+            UserError: when these features have text embeddings of a model that cannot be had.
+        """
+        text = self.spec["text"]
+        if text and (text["model"], text["size"]) != (TEXT_MODEL, TEXT_SIZE):
+            raise UserError(
+                f"these features have texts as {text['model']} embeds them, and new films' are embedded by "
+                f"{TEXT_MODEL}; train the model again on features that `reel data features` makes"
+            )
+        further = transform(films, self.spec).select(self.table.columns).cast(dict(self.table.schema))  # type: ignore[arg-type]
+        return FilmFeatures(pl.concat([self.table, further]), self.spec)
 
     def save(self, table_file: Path, spec_file: Path) -> None:
         """Write the table as Parquet and the spec as JSON."""
@@ -256,7 +281,7 @@ def transform(films: pl.DataFrame, spec: Mapping[str, Any], *, quiet: bool = Fal
             hot[row, [position.get(value, len(vocabulary)) for value in values or ()]] = 1
         columns[name] = pl.Series(hot, dtype=pl.Array(pl.UInt8, hot.shape[1]))
         columns[f"{name}_missing"] = np.array([not values for values in lists], dtype=np.uint8)
-    for name in NUMBERS:
+    for name in _scaled(spec):
         numbers = _numbers(films, name)
         scaled = (numbers - spec["scales"][name]["mean"]) / spec["scales"][name]["spread"]
         columns[name] = np.nan_to_num(np.clip(scaled, -LARGEST, LARGEST)).astype(np.float32)
@@ -270,6 +295,11 @@ def transform(films: pl.DataFrame, spec: Mapping[str, Any], *, quiet: bool = Fal
             columns[f"{name}_embedding"] = pl.Series(matrix, dtype=pl.Array(pl.Float16, matrix.shape[1]))
             columns[f"{name}_missing"] = np.array([not value for value in texts], dtype=np.uint8)
     return pl.DataFrame(columns)
+
+
+def _scaled(spec: Mapping[str, Any]) -> list[str]:
+    """Those of `NUMBERS` that features with this spec have, in their order: JSON does not keep one."""
+    return [name for name in NUMBERS if name in spec["scales"]]
 
 
 def _lists(films: pl.DataFrame, name: str) -> list[list[str] | None]:

@@ -17,6 +17,7 @@ BAD_RATING = "rating not a whole number from 1 to 10"
 UNKNOWN_FILM = "unknown film"
 DUPLICATE_RATING = "duplicate user and film"
 DUPLICATE_FILM = "duplicate film"
+KNOWN_FILM = "film that is in the catalogue already"
 NO_RATINGS = "user without ratings"
 BAD_YEAR = "year not a year"
 
@@ -74,8 +75,8 @@ class BuildReport:
         for line in self.lines():
             print(line, file=sys.stderr)
 
-    def check_strict(self) -> None:
-        """Raise `UserError`, naming the first offender, when any row was left out."""
+    def check_strict(self, remedy: str = "Mend the files, or leave out --strict to leave the rows out") -> None:
+        """Raise `UserError`, naming the first offender and the `remedy`, when any row was left out."""
         if not self.rejections:
             return
         (file, kind), rejection = next(iter(self.rejections.items()))
@@ -83,7 +84,7 @@ class BuildReport:
         raise UserError(
             f"{file} row {row}: {kind} ({value}); {self.total:,} such rows in all ("
             + ", ".join(f"{kind}: {rejection.count:,}" for (_, kind), rejection in self.rejections.items())
-            + "). Mend the files, or leave out --strict to leave the rows out"
+            + f"). {remedy}"
         )
 
 

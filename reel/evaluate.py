@@ -3,9 +3,10 @@
     reel evaluate --model runs/film-token runs/shrunk-bias --data runs/letterboxd --out report.json --figures figures
 
 The report (JSON) has every metric with its 95 % interval and every paired difference; RMSE and reward accuracy by
-history length are printed too. Where the data set has films kept back (`--cold-films`), they are scored as split
-cold_<split>. With `--policy` the report also says what the models' rankings are worth. `training/cases.py` and
-`training/policy.py` say what is measured and for whom, `training/metrics.py` how.
+history length are printed too. Histories without an order are also read in several, and the report says by how much
+predictions differ. Where the data set has films kept back (`--cold-films`), they are scored as split cold_<split>.
+With `--policy` the report also says what the models' rankings are worth. `training/cases.py` and `training/policy.py`
+say what is measured and for whom, `training/metrics.py` how.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
     from reel.recommender import Recommender
     from training.cold import evaluate_cold
     from training.evaluation import evaluate
+    from training.order_effects import OrderCases
     from training.publish.results import weights_digest
 
     models = {name: Recommender.from_pretrained(path) for name, path in paths.items()}
@@ -87,19 +89,22 @@ def _report(options: argparse.Namespace, requested: Sequence[int] | None) -> Row
         )
     run = {"split": options.split, "seed": options.seed}
     ranked = 0 if policy is None else len(policy.candidate_films)
-    with scoring_progress(len(models) * (_count(cases, plan, cold) + ranked)) as advance:
+    orders = OrderCases(cases, seed=options.seed)
+    with scoring_progress(len(models) * (_count(cases, plan, cold) + len(orders) + ranked)) as advance:
         report = evaluate(models, cases, plan, **run, advance=advance)
         if cold is not None:
             _add_cold(report, evaluate_cold(models, cold, **run, advance=advance))
+        spreads = {name: orders.spread(name, model, advance) for name, model in models.items() if len(orders)}
         if policy is not None:
             report["policy"] = evaluate_policies(models, policy, options.data, cases.film_ids, options.seed, advance)
-    report["protocol"] |= {"split": options.split, "max_users": options.max_users}
+    report["protocol"] |= {"split": options.split, "max_users": options.max_users, "orders": orders.protocol}
     report["models"] = [
         {
             "name": model["name"],
             "path": paths[model["name"]],
             "weights": weights_digest(Path(paths[model["name"]]).expanduser()),
             "results": model["results"],
+            "order_effects": spreads.get(model["name"]),
         }
         for model in report["models"]
     ]
@@ -127,8 +132,34 @@ def unique_names(paths: Sequence[str]) -> list[str]:
 def print_report(report: Mapping[str, Any]) -> None:
     """Print RMSE and reward accuracy of every model by history length, with paired differences beside them."""
     tables = [_table(report, metric, title) for metric, title in PRINTED_METRICS.items()]
+    if report["protocol"]["orders"]["users"]:
+        tables.append(_order_table(report))
     print_tables(tables, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     print("In brackets: 95 % intervals, by bootstrap over users. * the difference's interval excludes zero.")
+
+
+def _order_table(report: Mapping[str, Any]) -> Table:
+    """What the order of an unordered history changes, for every model."""
+    from rich import box
+    from rich.table import Table
+
+    orders = report["protocol"]["orders"]
+    title = (
+        f"Spread over {orders['orders']} orders of the same {orders['context_length']} ratings, "
+        f"{orders['users']:,} users without an order (0: the order is not read)"
+    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("model", "expected rating", "P(reward)", "verdicts that change"):
+        table.add_column(column, no_wrap=True)
+    for model in report["models"]:
+        effects = model["order_effects"]
+        table.add_row(
+            model["name"],
+            with_interval(effects["expected_rating"], "value", "{:.3f}"),
+            with_interval(effects["reward_probability"], "value", "{:.3f}"),
+            f"{effects['changed_rewards']:.1%}",
+        )
+    return table
 
 
 def _table(report: Mapping[str, Any], metric: str, title: str) -> Table:
@@ -192,18 +223,22 @@ def _difference(row: Row) -> str:
 
 
 def strangers(models: Mapping[str, Recommender], data: str, film_ids: Sequence[str]) -> list[str]:
-    """Names of the models whose catalogue does not count exactly the ratings of the data set's training users."""
+    """Names of the models whose catalogue does not count exactly the ratings of the data set's training users. Films
+    without ratings make no difference: some may have been added to the model."""
     import numpy as np
 
     from data_prep.dataset import load_histories
 
     counts = np.bincount(load_histories(data, "train").film_indices, minlength=len(film_ids))
-    expected = dict(zip(film_ids, counts.tolist(), strict=True))
+
+    def rated(ids: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
+        return {film_id: count for film_id, count in zip(ids, counts, strict=True) if count}
+
+    expected = rated(film_ids, counts.tolist())
     return [
         name
         for name, model in models.items()
-        if dict(zip(model.catalogue.film_ids, model.catalogue.films["rating_count"].to_list(), strict=True))
-        != expected
+        if rated(model.catalogue.film_ids, model.catalogue.films["rating_count"].to_list()) != expected
     ]
 
 

@@ -25,18 +25,21 @@ def main(arguments: Sequence[str]) -> None:
     parser = CommandParser(prog="reel predict", description=__doc__)
     parser.add_argument("--model", required=True, help="a model's folder, or the id of one on the Hub")
     parser.add_argument("--cases", required=True, type=Path, help="Parquet file of cases")
+    parser.add_argument(
+        "--films", type=Path, help="also know these films, which the model has never seen: CSV or Parquet"
+    )
     parser.add_argument("--out", required=True, type=Path, help="Parquet file for the predictions")
     args = parser.parse_args(arguments)
 
     import pyarrow.parquet as pq
 
     with new_file(args.out) as building:
-        predictions = _predictions(args.model, args.cases)
+        predictions = _predictions(args.model, args.cases, args.films)
         pq.write_table(predictions, building)
     print(f"{len(predictions):,} predictions in {args.out}")
 
 
-def _predictions(model: str, file: Path) -> pa.Table:
+def _predictions(model: str, file: Path, new_films: Path | None) -> pa.Table:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -53,6 +56,8 @@ def _predictions(model: str, file: Path) -> pa.Table:
     from reel.recommender import RATINGS, Recommender
 
     recommender = Recommender.from_pretrained(model)
+    if new_films is not None:
+        recommender.add_films(new_films)
     try:
         probabilities = recommender.predict_cases(cases)
     except UserError as error:

@@ -48,6 +48,30 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--top", type=int, default=20, help="how many films (20)")
     parser.add_argument("--genre", action="append", default=[], help="only this genre; may be given several times")
     parser.add_argument("--years", type=year_range, help="only these years: 1970-1989, 1970-, -1989 or 1984")
+    parser.add_argument(
+        "--by",
+        choices=["rating", "reward"],
+        default="rating",
+        help="what counts: the expected rating, or the chance of a 7 or more (rating)",
+    )
+    parser.add_argument(
+        "--caution",
+        type=float,
+        default=0.0,
+        help="above 0 rather sure films, below 0 adventurous ones: standard deviations off the expected rating (0)",
+    )
+    parser.add_argument(
+        "--popularity",
+        type=float,
+        default=0.0,
+        help="-1..1: below 0 rather little-seen films, above 0 well-known ones; rating points added per standard "
+        "deviation of the log of a film's number of ratings (0)",
+    )
+    parser.add_argument("--diversity", type=float, default=0.0, help="0..1: how much the films are to differ (0)")
+    parser.add_argument(
+        "--films", type=Path, help="also these films, which the model has never seen: CSV or Parquet, as for training"
+    )
+    parser.add_argument("--only-new", action="store_true", help="only the films of --films")
     parser.add_argument("--include-seen", action="store_true", help="also films that were rated or watched")
     parser.add_argument(
         "--format", choices=["table", "json", "csv"], default="table", help="of the answer on stdout (table)"
@@ -57,19 +81,27 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"--top {args.top}: at least 1")
     if not args.history.exists():
         raise UserError(f"{args.history}: no such file or folder; --history wants an account export")
+    if args.only_new and args.films is None:
+        raise UserError("--only-new: say which films are new with --films")
 
     from data_prep.member.export import report
     from reel.recommender import Recommender
 
     recommender = Recommender.from_pretrained(args.model)
+    added = [] if args.films is None else recommender.add_films(args.films)
     export = recommender.read_history(args.history)
     films = recommender.recommend(
         export.ratings,
         top=args.top,
         genres=args.genre,
         years=args.years,
+        only=added if args.only_new else None,
         include_seen=args.include_seen,
         seen=export.watched,
+        by=args.by,
+        caution=args.caution,
+        popularity=args.popularity,
+        diversity=args.diversity,
     )
     report(export, str(args.history))
     if args.format == "json":

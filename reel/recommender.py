@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import torch
 from transformers import PreTrainedModel
@@ -19,12 +20,13 @@ from data_prep.catalogue import Catalogue
 from data_prep.errors import UserError
 from data_prep.member.export import read_history
 from data_prep.member.history import Export
+from data_prep.new_films import new_films
 from reel.cases import EncodedCases
 from reel.filters import FilmFilter, genres_of
 from reel.influence import influences
 from reel.loading import from_hub, load_model
 from reel.memories import Memories
-from reel.ranking import Ranking, worth
+from reel.ranking import DIVERSE_POOL, Ranking, diverse_order, renown, worth
 from training.metrics import RATING_VALUES as RATINGS
 from training.metrics import REWARD_RATING
 from training.quiet import quiet_transformers
@@ -218,22 +220,38 @@ class Recommender:
         top: int = 20,
         genres: Sequence[str] = (),
         years: tuple[int | None, int | None] | None = None,
+        only: Sequence[str] | None = None,
         include_seen: bool = False,
         seen: Sequence[str] = (),
+        by: str = "rating",
+        caution: float = 0.0,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
     ) -> list[Recommendation]:
         """
-        The films a person would rate highest, by expected rating.
+        The films a person would rate highest, by expected rating or as `by` and the dials of `rank` say.
 
         Args:
             history, as in `predict`.
             top (`int`): how many, at most.
             genres (`list[str]`): only films with one of these genres.
             years (`tuple`): first and last year, either may be `None`.
+            only (`list[str]`, *optional*): only films with one of these ids.
             include_seen (`bool`): whether films of `history` and `seen` may be recommended.
             seen (`list[str]`): further films that the person has watched.
+            by, caution, popularity, diversity, as in `rank`.
         """
         hidden = () if include_seen else [*dict(history), *seen]
-        ranking = self.rank(history, FilmFilter(genres=genres, years=years), hidden=hidden, at_least=top)
+        ranking = self.rank(
+            history,
+            FilmFilter(genres=genres, years=years, only=only),
+            hidden=hidden,
+            by=by,
+            caution=caution,
+            popularity=popularity,
+            diversity=diversity,
+            at_least=top,
+        )
         best = ranking.taken(slice(top))
         reasons = self._reasons(*self._rows(history), best.rows, top=3)
         return self.describe(best, reasons)
@@ -244,7 +262,10 @@ class Recommender:
         where: FilmFilter | None = None,
         *,
         hidden: Sequence[str] = (),
+        by: str = "rating",
         caution: float = 0.0,
+        popularity: float = 0.0,
+        diversity: float = 0.0,
         at_least: int = 0,
         exact: int | None = None,
     ) -> Ranking:
@@ -255,11 +276,19 @@ class Recommender:
             history, as in `predict`.
             where (`FilmFilter`, *optional*): what the films must fit.
             hidden (`list[str]`): films that are left out, with all entries of the same film.
-            caution (`float`): see `reel.ranking.worth`.
+            by (`str`), caution (`float`): see `reel.ranking.worth`.
+            popularity (`float`): -1..1, rating points that a film gains with every standard deviation by which it is
+                better known than the catalogue's films (see `reel.ranking.renown`); below 0 little-seen films gain.
+            diversity (`float`): 0..1, how much films are to differ from those above them in the model's film space;
+                see `reel.ranking.diverse_order`.
             at_least (`int`): how many films a model that ranks a shortlist must rank.
             exact (`int`, *optional*): a model that can ranks all films at a glance, by its prior, and so many of the
                 best again in full: in a fraction of the time, and what differs is far down.
         """
+        if not -1 <= popularity <= 1:
+            raise UserError(f"popularity {popularity:g}: must be from -1 (little seen) to 1 (well known)")
+        if not 0 <= diversity <= 1:
+            raise UserError(f"diversity {diversity:g}: must be from 0 to 1")
         history_films, history_ratings = self._rows(history)
         candidates = (where or FilmFilter()).rows(self.catalogue.films)
         if hidden:
@@ -268,18 +297,25 @@ class Recommender:
             candidates = self._best_on_average(candidates, max(at_least, SHORTLISTS[self.model.config.model_type]))
         if not len(candidates):
             return Ranking(candidates, np.empty((0, 10), dtype=np.float32))
+        points = popularity * renown(self.catalogue.films["rating_count"].to_numpy())[candidates]
         if exact is None or not self.reads_on or len(candidates) <= exact:
             probabilities = self._predict(history_films, history_ratings, candidates)
-            order = np.argsort(-worth(probabilities, caution), kind="stable")
+            worths = worth(probabilities, caution, by) + points
+            order = np.argsort(-worths, kind="stable")
         else:
             probabilities = self._glance(history_films, history_ratings, candidates)
-            order = np.argsort(-worth(probabilities, caution), kind="stable")
+            worths = worth(probabilities, caution, by) + points
+            order = np.argsort(-worths, kind="stable")
             best = order[:exact]
             probabilities[best] = self._predict(history_films, history_ratings, candidates[best])
-            order[:exact] = best[np.argsort(-worth(probabilities[best], caution), kind="stable")]
+            worths[best] = worth(probabilities[best], caution, by) + points[best]
+            order[:exact] = best[np.argsort(-worths[best], kind="stable")]
         _, first = np.unique(self.groups[candidates[order]], return_index=True)
-        best = order[np.sort(first)]
-        return Ranking(candidates[best], probabilities[best])
+        order = order[np.sort(first)]
+        if diversity:
+            pool = order[:DIVERSE_POOL]
+            order[:DIVERSE_POOL] = pool[diverse_order(worths[pool], self.film_space[candidates[pool]], diversity)]
+        return Ranking(candidates[order], probabilities[order])
 
     def describe(self, ranking: Ranking, reasons: Sequence[list[Reason]]) -> list[Recommendation]:
         """The films of a ranking with what the catalogue says of them, and why they are there."""
@@ -316,6 +352,35 @@ class Recommender:
         return self._reasons(history_films, history_ratings, self._film_rows([film_id]), top)[0]
 
     # -- the catalogue
+
+    def add_films(self, films: str | Path | pa.Table | pl.DataFrame) -> list[str]:
+        """
+        Films that were never in training, to be predicted, ranked and rated like any other; a model knows their
+        features alone. `save_pretrained` saves them too.
+
+        Args:
+            films (`str`, `Path`, `pa.Table` or `pl.DataFrame`): a CSV or Parquet file or a table with the columns of a
+                data set's films, `film_id` and `title` at least; what is missing counts as unknown.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            UserError: for a row that is not right (see `new_films`), for features that cannot be made as the
+                catalogue's were, and for a model that takes no new films. Nothing is added then.
+        """
+        added = new_films(films, self.catalogue.index)
+        ids = added["film_id"].to_list()
+        catalogue = self.catalogue.with_films(added)
+        try:
+            self.model.add_films(torch.from_numpy(catalogue.features.dense(ids)))
+        except ValueError as error:
+            raise UserError(f"no film can be added to this model: {error}") from error
+        self.catalogue = catalogue
+        self.model.config.catalogue_digest = catalogue.digest
+        for name in ("genres", "years", "groups", "film_space"):  # made of the catalogue as it was
+            self.__dict__.pop(name, None)
+        return ids
 
     def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
         """Films whose title may be meant by what was typed so far: `film_id`, `title`, `year`, best first."""

@@ -27,7 +27,7 @@ from training.baselines.als import ResidualRatings, fit_film_vectors, sample_use
 from training.baselines.bandit import learn_population
 from training.baselines.bias import Biases, film_estimates, film_means
 from training.baselines.drawn_cases import DrawnCases, Judge
-from training.baselines.film_space import informed_estimates, principal_vectors
+from training.baselines.film_space import informed_estimates, of_features, principal_axes
 from training.output_folder import check_output_folder, claim_output_folder, save_model
 from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
@@ -35,7 +35,7 @@ from training.publish.record import TrainingRecord, settings_of
 # Shrinkages of films and of users tried on validation users, in ratings of prior weight.
 SHRINKAGES = (2.0, 4.0, 8.0)
 # Ranks and penalties, tuned together.
-ALS_GRID = ((8, 16, 24), (10.0, 20.0, 40.0, 80.0))
+ALS_GRID = ((8, 16, 24), (10.0, 20.0, 40.0))
 RIDGE_GRID = ((8, 16, 32), (5.0, 10.0, 20.0, 40.0))
 BANDIT_GRID = ((4, 8, 16), (100.0, 200.0, 400.0, 800.0))
 # For als few sweeps over some of the users tell which is best, more over all make the model.
@@ -79,7 +79,7 @@ class _Fitter:
 
     @torch.no_grad()
     def fit(self, kind: str) -> RatingBaselineModel:
-        """The best baseline of a kind, its spreads measured."""
+        """The best baseline of a kind, its spreads measured and ready for new films."""
         fits = {
             "film-mean": self._film_mean,
             "shrunk-bias": self._shrunk_bias,
@@ -129,9 +129,8 @@ class _Fitter:
     def _ridge(self) -> RatingBaselineModel:
         def candidates() -> Iterator[RatingBaselineModel]:
             for rank in self._feature_ranks(RIDGE_GRID[0]):
-                vectors = self._feature_vectors(rank)
                 for penalty in RIDGE_GRID[1]:
-                    yield self._with_vectors("ridge", self._informed, vectors, penalty)
+                    yield self._with_axes("ridge", self._axes(rank), penalty)
 
         return min(candidates(), key=self.judge.error)
 
@@ -140,10 +139,11 @@ class _Fitter:
 
         def candidates() -> Iterator[RatingBaselineModel]:
             for rank in self._feature_ranks(BANDIT_GRID[0]):
-                vectors = self._feature_vectors(rank)
+                axes = self._axes(rank)
+                vectors = of_features(self.features, axes).astype(np.float32)
                 population = learn_population(cases, self._informed, vectors, self.seed)
                 for penalty in BANDIT_GRID[1]:
-                    model = self._with_vectors("bandit", self._informed, vectors, penalty)
+                    model = self._with_axes("bandit", axes, penalty)
                     model.mean.fill_(self._informed.mean)
                     model.noise.fill_(population.noise)
                     model.weights.copy_(population.weights)
@@ -155,14 +155,24 @@ class _Fitter:
     @cached_property
     def _informed(self) -> Biases:
         """The biases, those of films shrunk to what their features say."""
-        return replace(self._biases, estimates=informed_estimates(self._biases, self.train, self.features))
+        return replace(self._biases, estimates=self._informed_estimates[0])
+
+    @cached_property
+    def _informed_estimates(self) -> tuple[np.ndarray, np.ndarray]:
+        return informed_estimates(self._biases, self.train, self.features)
 
     def _feature_ranks(self, ranks: Sequence[int]) -> list[int]:
         """Those of the ranks that are not above the number of features."""
         return sorted({min(rank, self.features.shape[1]) for rank in ranks})
 
-    def _feature_vectors(self, rank: int) -> np.ndarray:
-        return principal_vectors(self.features, self._biases.counts > 0, rank)
+    def _axes(self, rank: int) -> np.ndarray:
+        return principal_axes(self.features, self._biases.counts > 0, rank)
+
+    def _with_axes(self, kind: str, axes: np.ndarray, penalty: float) -> RatingBaselineModel:
+        """A baseline in which what a film is like, and what it is worth without ratings, is what its features say."""
+        model = self._with_vectors(kind, self._informed, of_features(self.features, axes), penalty)
+        model.feature_weights.copy_(torch.from_numpy(np.column_stack([self._informed_estimates[1], axes])))
+        return model
 
     def _with_vectors(self, kind: str, biases: Biases, vectors: np.ndarray, penalty: float) -> RatingBaselineModel:
         shape = {"user_shrinkage": biases.user_shrinkage, "rank": vectors.shape[1], "penalty": penalty}
@@ -171,11 +181,16 @@ class _Fitter:
         return model
 
     def _model(self, kind: str, estimates: np.ndarray, **shape: Any) -> RatingBaselineModel:
-        lengths = list(self.judge.lengths)
-        model = RatingBaselineModel(
-            RatingBaselineConfig(kind=kind, num_films=self.num_films, spread_lengths=lengths, **shape)
+        config = RatingBaselineConfig(
+            kind=kind,
+            num_films=self.num_films,
+            num_features=self.features.shape[1] if kind in ("ridge", "bandit") else 0,
+            spread_lengths=list(self.judge.lengths),
+            **shape,
         )
+        model = RatingBaselineModel(config)
         model.film_estimates.copy_(torch.from_numpy(estimates))
+        model.feature_weights[0, 0] = float(self.train.ratings.mean())  # of a film of which nothing is known
         return model
 
 
@@ -216,8 +231,9 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(args.output_dir)
     check_output_folder(folder, overwrite=args.overwrite)
     train = load_histories(args.data, "train")
-    catalogue = Catalogue.from_dataset(args.data, histories=train)  # makes the features that are missing
-    features = catalogue.features.dense(catalogue.film_ids, crowd=args.crowd)
+    # Makes the features that are missing.
+    catalogue = Catalogue.from_dataset(args.data, histories=train, crowd=args.crowd)
+    features = catalogue.features.dense(catalogue.film_ids)
     validation = load_histories(args.data, "validation")
     model = fit(args.kind, train, validation, len(catalogue), args.seed, features=features)
     tuned = settings_of(model.config, ("user_shrinkage", "rank", "penalty")) if args.kind != "film-mean" else {}

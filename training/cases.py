@@ -57,6 +57,7 @@ class ProtocolCases:
     Attributes:
         user_ids: of the users kept.
         num_left_out: users with fewer than ten ratings.
+        ordered: [users] whether a user's ratings have an order.
         room: [users] the longest history each can have: their number of ratings less ten.
         target_films, target_ratings: [users, 10], int32 film_index and int8 rating 1..10.
         sample_keys: [users, 10] uint64, what the stratified sample is drawn by.
@@ -74,6 +75,7 @@ class ProtocolCases:
             drawn = salted(prints[users], f"{seed} users")
             users = np.sort(users[np.argsort(drawn, kind="stable")[:max_users]])
         self.user_ids = [histories.user_ids[user] for user in users]
+        self.ordered = histories.ordered[users]
         lengths = lengths[users]
         self.film_ids = pa.array(film_ids, type=pa.string())
         self.room = lengths - NUM_TARGETS
@@ -112,8 +114,13 @@ class ProtocolCases:
         [users + 1]."""
         return self._films, self._ratings, np.concatenate([[0], self._ends])
 
-    def table(self, users: np.ndarray, context_length: int) -> pa.Table:
+    def table(self, users: np.ndarray, context_length: int, *, order: np.ndarray | None = None) -> pa.Table:
         """The ten cases of each of `users` as the table that `reel predict` reads.
+
+        Args:
+            users: their positions.
+            context_length: ratings of each history.
+            order: places of these ratings, [context_length], in the order in which they are to be read.
 
         Returns:
             `case_id` int64 (ten times the user's position, plus the target's: the same at every length),
@@ -121,6 +128,8 @@ class ProtocolCases:
             dictionary<int32, string>; 10 len(users) rows.
         """
         films, ratings = self.histories(users, context_length)
+        if order is not None:
+            films, ratings = films[:, order], ratings[:, order]
         num_cases = NUM_TARGETS * len(users)
         offsets = pa.array(np.arange(num_cases + 1, dtype=np.int64) * context_length, type=pa.int32())
         history_films = np.repeat(films, NUM_TARGETS, axis=0).ravel()

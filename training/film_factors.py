@@ -19,9 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from data_prep.dataset import Histories
-from training.baselines.film_space import regress_on_features
+from modeling.film_token_gpt2.taste_process import CHOICE_SHRINKAGE
+from training.baselines.film_space import of_features, principal_axes, regress_on_features
 from training.rating_groups import RatingGroups
 
 SWEEPS = 12
@@ -33,34 +35,43 @@ USERS_ALIKE = 32
 # Ratings of prior weight in a film's noise variance; at so many, a film counts half in what is said of all films.
 FILM_SHRINKAGE = 20.0
 INITIAL_SPREAD, INITIAL_NOISE = 0.15, 2.0
+# Of the regression of tastes on choices: numbers that stand for a film's features, penalty in users, and ratings that
+# a taste must rest on.
+CONTENT_SIZE, CHOICE_PENALTY, LEAST_JUDGED = 64, 1.0, 20
 
 
 @dataclass
 class FilmFactors:
     """
-    Films as intercept (1..10), loadings and noise variance: `rank + 2` numbers a film.
+    Films as intercept (1..10), loadings, choices (what having chosen the film tells of a taste, whatever its rating)
+    and noise variance: `2 * rank + 2` numbers a film.
 
     Attributes:
-        films (`torch.FloatTensor` of shape `(films, rank + 2)`): by all training users' ratings. The variance holds
-            what is unknown of the film itself beside the noise of its ratings.
-        by_fold (`torch.FloatTensor` of shape `(folds, films, rank + 2)`): the same without the ratings of every
-            `folds`-th user, of user `i` those in row `i % folds`: what a training user had no part in.
-        feature_weights (`torch.FloatTensor` of shape `(features + 1, rank + 2)`): of the constant and the features,
-            for films without ratings.
+        films (`torch.FloatTensor` of shape `(films, 2 * rank + 2)`): by all training users' ratings. The variance
+            holds what is unknown of the film itself beside the noise of its ratings.
+        by_fold (`torch.FloatTensor` of shape `(folds, films, 2 * rank + 2)`): the same without the ratings of every
+            `folds`-th user, of user `i` those in row `i % folds`: what a training user had no part in. (But for
+            choices: one user of thousands had next to no part in those.)
+        feature_weights (`torch.FloatTensor` of shape `(features + 1, 2 * rank + 2)`): of the constant and the
+            features, for films without ratings.
+        content_weights (`torch.FloatTensor` of shape `(features + 1, CONTENT_SIZE)`, or fewer columns where there are
+            fewer features): of the constant and the features, for the principal components of the features.
     """
 
     films: torch.Tensor
     by_fold: torch.Tensor
     feature_weights: torch.Tensor
+    content_weights: torch.Tensor
 
     @classmethod
     def empty(cls, num_films: int, num_features: int, rank: int, folds: int = FOLDS) -> FilmFactors:
         """Zeros in the shapes that `fit_film_factors` fills."""
-        width = rank + 2
+        width = 2 * rank + 2
         return cls(
             torch.zeros(num_films, width),
             torch.zeros(folds, num_films, width),
             torch.zeros(num_features + 1, width),
+            torch.zeros(num_features + 1, min(CONTENT_SIZE, num_features)),
         )
 
 
@@ -111,6 +122,7 @@ class _FactorModel:
         self.share_alike = torch.from_numpy(np.bincount(self.alike, minlength=USERS_ALIKE) / len(lengths)).float()
         counts = np.bincount(self.films, minlength=self.num_films).astype(np.float32)
         self.weight = counts / (counts + FILM_SHRINKAGE)
+        self.content_weights = principal_axes(features, counts > 0, min(CONTENT_SIZE, features.shape[1]))
 
         generator = torch.Generator().manual_seed(seed)
         self.vectors = torch.randn(self.num_films, rank + 1, generator=generator) * INITIAL_SPREAD
@@ -123,15 +135,15 @@ class _FactorModel:
         self.spread = torch.full((rank + 1,), INITIAL_SPREAD).square()  # variance around what features say
         self.spread[0] = 1.0
 
-    def tastes(self) -> _Tastes:
-        """The E-step: what is known of every user."""
+    def tastes(self, ratings: RatingGroups | None = None) -> _Tastes:
+        """The E-step: what is known of every user, by all their ratings or those given."""
         precision = torch.cat([self.variance.rsqrt(), torch.zeros(1)])  # row -1: padding adds nothing
         vectors = torch.cat([self.vectors, torch.zeros(1, self.rank + 1)])
         intercepts, loadings = vectors[:, 0].contiguous(), vectors[:, 1:] * precision[:, None]
         means = torch.zeros(self.num_users, self.rank)
         covariances = torch.zeros(USERS_ALIKE, self.rank, self.rank)
         alike = torch.from_numpy(self.alike)
-        for rows, columns, values in self.by_user.batches():
+        for rows, columns, values in (ratings or self.by_user).batches():
             inputs = loadings[columns]
             targets = (values - intercepts[columns]) * precision[columns]
             factor = torch.linalg.cholesky(inputs.mT @ inputs + torch.eye(self.rank))
@@ -198,10 +210,37 @@ class _FactorModel:
         self.expected = torch.from_numpy(regression.left_out).float()
         return regression.weights
 
-    def film_factors(self, sums: _Sums) -> torch.Tensor:
+    def choices(self, seed: int) -> torch.Tensor:
+        """
+        What having chosen a film tells of a taste, `(films, rank)`: of every user's ratings some, any number of them,
+        are drawn, and the tastes by the others are regressed on the mean loadings and features of those films.
+        """
+        draw = np.random.default_rng(seed)
+        lengths = np.bincount(self.users, minlength=self.num_users)
+        share = np.maximum(lengths, 1) ** -draw.random(self.num_users)  # any order of magnitude
+        drawn = draw.random(len(self.users)) < share[self.users]
+        tastes = self.tastes(RatingGroups.of(self.users[~drawn], self.films[~drawn], self.deviations[~drawn])).means
+
+        popularity = torch.from_numpy(np.bincount(self.films, minlength=self.num_films)).double()
+        directions = self.vectors[:, 1:] / self.vectors[:, 1:].norm(dim=1, keepdim=True).clamp(min=1e-6)
+        content = of_features(self.features, self.content_weights)
+        films = torch.cat([directions.double(), torch.from_numpy(content)], dim=1)
+        films = films - popularity @ films / popularity.sum()
+        counts = np.bincount(self.users[drawn], minlength=self.num_users)
+        offsets = torch.from_numpy(np.cumsum(counts) - counts)
+        chosen = torch.from_numpy(self.films[drawn].astype(np.int64))
+        profiles = F.embedding_bag(chosen, films, offsets, mode="sum")
+        profiles = profiles / torch.from_numpy(counts + CHOICE_SHRINKAGE)[:, None]
+        judged = torch.from_numpy((lengths - counts >= LEAST_JUDGED) & (counts > 0))
+        inputs, targets = profiles[judged], tastes[judged].double()
+        ridge = CHOICE_PENALTY * torch.eye(inputs.shape[1], dtype=torch.float64)
+        return (films @ torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ targets)).float()
+
+    def film_factors(self, sums: _Sums, choices: torch.Tensor) -> torch.Tensor:
         """Films as `FilmFactors` has them."""
         vectors, uncertainty, noise = self.regress(sums)
-        return torch.cat([vectors[:, :1] + self.mean, vectors[:, 1:], (noise + uncertainty.sum(1))[:, None]], dim=1)
+        variance = noise + uncertainty.sum(1)
+        return torch.cat([vectors[:, :1] + self.mean, vectors[:, 1:], choices, variance[:, None]], dim=1)
 
 
 @torch.no_grad()
@@ -239,11 +278,15 @@ def fit_film_factors(
         progress()
 
     factors = FilmFactors.empty(len(features), features.shape[1], rank, folds)
-    factors.films = model.film_factors(sums)
+    choices = model.choices(seed)
+    factors.films = model.film_factors(sums, choices)
     for fold in range(folds):
-        factors.by_fold[fold] = model.film_factors(sums.without(model.sums(tastes, model.users % folds == fold)))
+        others = sums.without(model.sums(tastes, model.users % folds == fold))
+        factors.by_fold[fold] = model.film_factors(others, choices)
         progress()
-    factors.feature_weights[:, :-1] = torch.from_numpy(weights)
+    of_choices = regress_on_features(choices.double().numpy(), model.weight, features).weights
+    factors.feature_weights[:, :-1] = torch.from_numpy(np.concatenate([weights, of_choices], axis=1))
+    factors.content_weights = torch.from_numpy(model.content_weights).float()
     factors.feature_weights[0, 0] += model.mean
     factors.feature_weights[0, -1] = noise.mean() + model.spread.sum()
     return factors

@@ -27,10 +27,16 @@ class Start(NamedTuple):
     checkpoint: str | None  # to go on from
 
 
-def start(data: str, args: RatingTrainingArguments) -> Start:
+def start(data: str, args: RatingTrainingArguments, *, crowd: bool = True) -> Start:
     """
     Check and claim the output folder, and load the data; what is missing of it is made by the first process, and read
     by the others.
+
+    Args:
+        data (`str`): a rating data set, a folder or the id of one on the Hub.
+        args (`RatingTrainingArguments`): whose output folder it is.
+        crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity. The catalogue
+            that is saved with the model keeps to it, for films that are added later.
 
     Raises:
         UserError: when the folder holds something else, or the data cannot be read.
@@ -42,7 +48,7 @@ def start(data: str, args: RatingTrainingArguments) -> Start:
         found = Start(
             histories,
             load_histories(data, "validation"),
-            Catalogue.from_dataset(data, histories=histories),
+            Catalogue.from_dataset(data, histories=histories, crowd=crowd),
             checkpoint,
         )
         if args.process_index == 0 and checkpoint is None:

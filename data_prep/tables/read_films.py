@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
-from data_prep.report import BAD_LINE, BAD_YEAR, BROKEN_TEXT, DUPLICATE_FILM, NULL_FIELD, BuildReport
+from data_prep.report import (
+    BAD_LINE,
+    BAD_YEAR,
+    BROKEN_TEXT,
+    DUPLICATE_FILM,
+    KNOWN_FILM,
+    NULL_FIELD,
+    BuildReport,
+)
 from data_prep.schema import FILM_COLUMNS, normalise_films
 from data_prep.tables.csv_rows import read_header, read_records
 from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet
@@ -26,17 +35,21 @@ _WHOLE = {name for name, dtype in FILM_COLUMNS.items() if dtype.is_integer()}
 _DECIMAL = {name for name, dtype in FILM_COLUMNS.items() if dtype.is_float()}
 
 
-def read_films(path: Path, report: BuildReport) -> pl.DataFrame:
-    """The right rows of a table of films, in the file's order, with the columns of `FILM_COLUMNS`.
+def read_films(source: Path | pa.Table, report: BuildReport, *, known: Container[str] = frozenset()) -> pl.DataFrame:
+    """The right rows of a table of films, a file or one in memory, in its order, with the columns of `FILM_COLUMNS`.
 
     A row is left out, and counted in `report`, for a wrong number of fields (CSV), broken UTF-8, no film id, a film id
-    that an earlier right row has, or a year that is none. A value of another column that cannot be read becomes null,
-    with a note; so does a runtime of 0. List columns of CSV files are JSON (`["Music", "Animation"]`).
+    that an earlier right row has or that is among the `known` ones, or a year that is none. A value of another column
+    that cannot be read becomes null, with a note; so does a runtime of 0. List columns of CSV files are JSON
+    (`["Music", "Animation"]`).
 
     Raises:
         UserError: when the file is missing, empty or unreadable, or lacks the id or the title.
     """
-    records = _parquet_records(path) if is_parquet(path) else _csv_records(path, report)
+    if isinstance(source, pa.Table):
+        name, records = "table", _table_records(source)
+    else:
+        name, records = source.name, _parquet_records(source) if is_parquet(source) else _csv_records(source, report)
     seen: set[str] = set()
     films: list[dict[str, object]] = []
     unread: dict[str, int] = {}
@@ -45,26 +58,28 @@ def read_films(path: Path, report: BuildReport) -> pl.DataFrame:
         film_id = _text(record.get("film_id"))
         year = _read("year", record.get("year"))
         if broken is not None:
-            report.reject(path.name, BROKEN_TEXT, 1, [(number, _printable(broken))])
+            report.reject(name, BROKEN_TEXT, 1, [(number, _printable(broken))])
         elif film_id is None:
-            report.reject(path.name, NULL_FIELD, 1, [(number, "no film id")])
+            report.reject(name, NULL_FIELD, 1, [(number, "no film id")])
         elif year is _UNREADABLE or (isinstance(year, int) and not is_film_year(year)):
-            report.reject(path.name, BAD_YEAR, 1, [(number, record["year"])])
+            report.reject(name, BAD_YEAR, 1, [(number, record["year"])])
         elif film_id in seen:
-            report.reject(path.name, DUPLICATE_FILM, 1, [(number, film_id)])
+            report.reject(name, DUPLICATE_FILM, 1, [(number, film_id)])
+        elif film_id in known:
+            report.reject(name, KNOWN_FILM, 1, [(number, film_id)])
         else:
             seen.add(film_id)
-            film = {name: _read(name, value) for name, value in record.items()}
-            for name, value in film.items():
+            film = {column: _read(column, value) for column, value in record.items()}
+            for column, value in film.items():
                 if value is _UNREADABLE:
-                    unread[name] = unread.get(name, 0) + 1
-                    film[name] = None
+                    unread[column] = unread.get(column, 0) + 1
+                    film[column] = None
             films.append({**film, "film_id": film_id, "runtime": film.get("runtime") or None})
-    for name, count in unread.items():
-        report.note(f"{path.name}: {count:,} values of {name} could not be read and count as unknown")
+    for column, count in unread.items():
+        report.note(f"{name}: {count:,} values of {column} could not be read and count as unknown")
     untitled = sum(film.get("title") is None for film in films)
     if untitled:
-        report.note(f'{path.name}: {untitled:,} films without a title are called "(untitled <film_id>)"')
+        report.note(f'{name}: {untitled:,} films without a title are called "(untitled <film_id>)"')
     return normalise_films(pl.DataFrame(films, schema=dict(FILM_COLUMNS), strict=False))
 
 
@@ -82,13 +97,25 @@ def _csv_records(path: Path, report: BuildReport) -> Iterator[tuple[int, dict[st
 def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     file = open_parquet(path)
     found = find_columns(path, file.schema_arrow.names, _REQUIRED, _OPTIONAL)
-    number = 0
     with damage_told(path):
-        for batch in file.iter_batches(batch_size=10_000, columns=list(found.values())):
-            table = {name: batch.column(column).to_pylist() for name, column in found.items()}
-            for values in zip(*table.values(), strict=True):
-                number += 1
-                yield number, dict(zip(table, values, strict=True))
+        yield from _batch_records(file.iter_batches(batch_size=10_000, columns=list(found.values())), found)
+
+
+def _table_records(table: pa.Table) -> Iterator[tuple[int, dict[str, object]]]:
+    found = find_columns(Path("table"), table.column_names, _REQUIRED, _OPTIONAL)
+    return _batch_records(table.select(list(found.values())).to_batches(10_000), found)
+
+
+def _batch_records(
+    batches: Iterable[pa.RecordBatch], found: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Number, from 1, and values by our names of every row; `found`: our name of a column, its name in the batches."""
+    number = 0
+    for batch in batches:
+        table = {name: batch.column(column).to_pylist() for name, column in found.items()}
+        for values in zip(*table.values(), strict=True):
+            number += 1
+            yield number, dict(zip(table, values, strict=True))
 
 
 class _Unreadable:

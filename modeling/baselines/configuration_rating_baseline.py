@@ -22,6 +22,8 @@ class RatingBaselineConfig(PreTrainedConfig):
         penalty (`float`, defaults to 30.0): how little a history counts. als and ridge: on the squared length of the
             user's vector, in the regression that folds a user in; bandit: ratings that what training users taught
             it is worth.
+        num_features (`int`, *optional*): features that a new film's estimate and vector are made of, 0 for kinds that
+            know nothing of a film but its ratings; None for a model that takes no new films.
         spread_lengths (`list[int]`, defaults to `[0]`): history lengths at which the spread was measured, ascending.
         catalogue_digest (`str`, *optional*): of the film catalogue that the rows of the tables belong to.
     """
@@ -35,6 +37,7 @@ class RatingBaselineConfig(PreTrainedConfig):
         user_shrinkage: float = 5.0,
         rank: int = 0,
         penalty: float = 30.0,
+        num_features: int | None = None,
         spread_lengths: list[int] | None = None,
         catalogue_digest: str | None = None,
         **kwargs,
@@ -54,6 +57,7 @@ class RatingBaselineConfig(PreTrainedConfig):
         self.user_shrinkage = user_shrinkage
         self.rank = rank
         self.penalty = penalty
+        self.num_features = num_features
         self.spread_lengths = spread_lengths or [0]
         self.catalogue_digest = catalogue_digest
         super().__init__(**kwargs)

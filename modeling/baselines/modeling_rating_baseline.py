@@ -25,6 +25,12 @@ class RatingBaselineModel(PreTrainedModel):
         self.film_estimates = nn.Parameter(torch.zeros(config.num_films), requires_grad=False)
         if config.rank:
             self.factors = nn.Parameter(torch.zeros(config.num_films, config.rank), requires_grad=False)
+        if config.num_features is not None:
+            # What features say of a film that nobody has rated: constants in row 0, a slope for each feature below;
+            # the first column makes its estimate, the others its vector.
+            self.feature_weights = nn.Parameter(
+                torch.zeros(1 + config.num_features, 1 + config.rank), requires_grad=False
+            )
         if config.kind == "bandit":
             size = context_size(config.rank)
             self.mean = nn.Parameter(torch.zeros(()), requires_grad=False)  # of all ratings
@@ -41,12 +47,35 @@ class RatingBaselineModel(PreTrainedModel):
             init.zeros_(module.film_estimates)
             if module.config.rank:
                 init.zeros_(module.factors)
+            if module.config.num_features is not None:
+                init.zeros_(module.feature_weights)
             if module.config.kind == "bandit":
                 init.zeros_(module.mean)
                 init.ones_(module.noise)
                 init.zeros_(module.weights)
                 init.eye_(module.covariance)
             init.ones_(module.spreads)
+
+    @torch.no_grad()
+    def add_films(self, film_features: torch.Tensor) -> None:
+        """
+        Append films that nobody has rated: rows `num_films` and on of every table of films.
+
+        Args:
+            film_features (`torch.Tensor` of shape `(films, features)`): as those that the model was fitted with; kinds
+                that know nothing of a film but its ratings read none of them.
+
+        Raises:
+            ValueError: for a model that takes no new films.
+        """
+        if self.config.num_features is None:
+            raise ValueError("this baseline does not say what it makes of new films; fit it again")
+        features = film_features.to(self.feature_weights)[:, : self.config.num_features]
+        made = self.feature_weights[0] + features @ self.feature_weights[1:]
+        self.film_estimates = nn.Parameter(torch.cat([self.film_estimates, made[:, 0]]), requires_grad=False)
+        if self.config.rank:
+            self.factors = nn.Parameter(torch.cat([self.factors, made[:, 1:]]), requires_grad=False)
+        self.config.num_films += len(film_features)
 
     def film_vectors(self) -> torch.Tensor | None:
         """Vectors of all films whose directions say which are alike, `(films, rank)`; None for kinds that only know

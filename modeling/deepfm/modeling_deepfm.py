@@ -159,6 +159,22 @@ class DeepFMModel(DeepFMPreTrainedModel):
         self.rating_shares.copy_(counts / counts.sum())
 
     @torch.no_grad()
+    def add_films(self, film_features: torch.Tensor) -> None:
+        """
+        Append films that nobody has rated: rows `num_films` and on of every table of films.
+
+        Args:
+            film_features (`torch.Tensor` of shape `(films, num_features)`): as in `set_tables`.
+        """
+        added = len(film_features)
+        self.film_features = torch.cat([self.film_features, film_features.to(self.film_features)])
+        if self.config.use_film_ids:
+            self.film_vectors_own = nn.Embedding.from_pretrained(
+                F.pad(self.film_vectors_own.weight, (0, 0, 0, added)), freeze=False
+            )
+        self.config.num_films += added
+
+    @torch.no_grad()
     def set_user_prior(self, mean: torch.Tensor, precision: torch.Tensor) -> None:
         """
         Say how users' vectors are spread.

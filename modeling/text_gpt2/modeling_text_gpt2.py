@@ -72,6 +72,13 @@ class GPT2ForRating(GPT2LMHeadModel):
         self.film_tokens.copy_(films.tokens)
         self.film_offsets.copy_(films.offsets)
 
+    def add_films(self, film_features: torch.Tensor) -> None:
+        """
+        Raises:
+            ValueError: always: the model reads films as text, and knows no features.
+        """
+        raise ValueError("a text GPT-2 knows films by their texts, not by their features: it takes no new ones")
+
     def film_vectors(self) -> None:
         """None: the model reads films as text, and has no space of them."""
         return None

@@ -65,6 +65,16 @@ def test_without_the_crowd(tmp_path: Path, tiny_films: pl.DataFrame, tiny_rating
     assert left_out == {f"{name}{end}" for name in module.CROWD for end in ("", "_missing")}
     keep = [name not in left_out for name in features.names]
     assert np.array_equal(features.dense(ids, crowd=False), features.dense(ids)[:, keep])
+    without = features.without_crowd()
+    assert without.names == features.column_names(crowd=False)
+    assert np.array_equal(without.dense(ids), features.dense(ids, crowd=False))
+    without.save(tmp_path / "f.parquet", tmp_path / "f.json")
+    loaded = FilmFeatures.load(tmp_path / "f.parquet", tmp_path / "f.json")
+    further = loaded.with_films(
+        normalise_films(tiny_films.with_columns(pl.format("{}-again", "film_id").alias("film_id")))
+    )
+    assert np.array_equal(further.dense([f"{film_id}-again" for film_id in ids]), without.dense(ids))
+    assert further.names == without.names
 
 
 def test_films_are_joined_by_id(tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame) -> None:

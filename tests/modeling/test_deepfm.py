@@ -269,3 +269,21 @@ torch.save(model.predict(inputs["films"], inputs["ratings"], inputs["films"]), {
 def test_config_refuses_nonsense(settings, message):
     with pytest.raises(ValueError, match=message):
         DeepFMConfig(**settings)
+
+
+@pytest.mark.parametrize("use_film_ids", [False, True])
+def test_an_added_film_is_what_its_features_say(use_film_ids):
+    model = toy_deepfm(use_film_ids=use_film_ids)
+    films, ratings = toy_histories(6)
+    everything = torch.arange(NUM_FILMS).expand(4, -1)
+    before = model.predict(films, ratings, everything)
+    if use_film_ids:
+        with torch.no_grad():
+            model.film_vectors_own.weight[9] = 0
+    model.add_films(model.film_features[9:10])
+    assert model.config.num_films == NUM_FILMS + 1
+    assert len(model.film_vectors()) == NUM_FILMS + 1
+    predicted = model.predict(films, ratings, torch.tensor([[9, NUM_FILMS]] * 4))
+    torch.testing.assert_close(predicted[:, 0], predicted[:, 1])
+    if not use_film_ids:
+        torch.testing.assert_close(model.predict(films, ratings, everything), before)

@@ -105,6 +105,31 @@ def test_leave_one_out_equals_statistics_without_the_users_ratings():
     torch.testing.assert_close(seen, without)
 
 
+def test_added_films_are_in_every_table_and_change_nothing_for_the_others():
+    model = toy_model()
+    films, ratings = toy_history(7)
+    before = model.predict(films, ratings, torch.arange(NUM_FILMS).expand(2, -1))
+    tables = {name: len(tensor) for name, tensor in model.state_dict().items() if len(tensor.shape)}
+    of_films = {name for name, rows in tables.items() if rows == NUM_FILMS}
+    model.add_films(torch.randn(3, 5))
+    assert model.config.num_films == NUM_FILMS + 3
+    assert {name for name in of_films if len(model.state_dict()[name]) != NUM_FILMS + 3} == set()
+    assert model.film_vectors().shape == (NUM_FILMS + 3, 16)
+    torch.testing.assert_close(model.predict(films, ratings, torch.arange(NUM_FILMS).expand(2, -1)), before)
+
+
+def test_an_added_film_is_what_a_film_without_ratings_is():
+    model = toy_model()
+    films, ratings = toy_history(7)
+    model.rating_histogram[4] = 0
+    model.film_factors[4] = model.feature_weights[0] + model.film_features[4] @ model.feature_weights[1:]
+    model.add_films(model.film_features[4:5])
+    predicted = model.predict(films, ratings, torch.tensor([[4, NUM_FILMS]] * 2))
+    torch.testing.assert_close(predicted[:, 0], predicted[:, 1])
+    twice = torch.where(films == 4, NUM_FILMS, films)  # it may also have been rated
+    torch.testing.assert_close(model(twice, ratings).rating_logits, model(films, ratings).rating_logits)
+
+
 def test_factors_that_a_user_had_no_part_in_are_read_in_the_place_of_the_models_own(model):
     films, ratings = toy_history(7)
     own = model.film_factors[films]
@@ -118,7 +143,7 @@ def test_factors_that_a_user_had_no_part_in_are_read_in_the_place_of_the_models_
 def test_reading_on_equals_reading_all_at_once(model, length):
     films, ratings = toy_history(length + 2)
     memory = model.read(films[:, :length], ratings[:, :length])
-    before = [tensor.clone() for tensor in (memory.padding, memory.sums, *memory.taste)]
+    before = [tensor.clone() for tensor in (memory.padding, memory.sums, memory.belief.factor)]
     candidates = torch.arange(12).expand(2, -1)
     unchanged = model.score(memory, candidates)
     longer = memory
@@ -127,7 +152,7 @@ def test_reading_on_equals_reading_all_at_once(model, length):
     torch.testing.assert_close(
         model.score(longer, candidates), model.predict(films, ratings, candidates), rtol=0, atol=1e-5
     )
-    assert all(map(torch.equal, before, (memory.padding, memory.sums, *memory.taste)))
+    assert all(map(torch.equal, before, (memory.padding, memory.sums, memory.belief.factor)))
     assert torch.equal(model.score(memory, candidates), unchanged)
 
 
@@ -157,10 +182,11 @@ def test_a_glance_is_what_the_prior_says(model):
 
 def test_an_untrained_model_is_its_prior():
     torch.manual_seed(0)
-    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2, factor_size=1)).eval()
+    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2, factor_size=1, content_size=2)).eval()
     histogram = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 5, 90, 5], [10] * 10, [0] * 10]).float()
-    factors = torch.tensor([[8.9, 1.0, 1.0], [5.5, 1.0, 8.0], [6.5, 1.0, 4.0]])  # intercept, loading, noise
-    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 3))
+    # Intercept, loading, choice, noise.
+    factors = torch.tensor([[8.9, 1.0, 0.0, 1.0], [5.5, 1.0, 0.0, 8.0], [6.5, 1.0, 0.0, 4.0]])
+    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 4), torch.zeros(3, 2))
     empty = torch.zeros(1, 0, dtype=torch.long)
     loved, spread, unknown = model.predict(empty, empty, torch.arange(3)[None])[0]
     ratings = torch.arange(1, 11).float()

@@ -18,11 +18,10 @@ from modeling.baselines.discretised_gaussian import discretised_gaussian
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def baseline(kind: str) -> RatingBaselineModel:
+def baseline(kind: str, **settings: int) -> RatingBaselineModel:
     rank = 2 if kind in KINDS_WITH_VECTORS else 0
-    model = RatingBaselineModel(
-        RatingBaselineConfig(kind=kind, num_films=3, user_shrinkage=2.0, rank=rank, penalty=0.5, spread_lengths=[0, 9])
-    )
+    shape = {"user_shrinkage": 2.0, "rank": rank, "penalty": 0.5, "spread_lengths": [0, 9], **settings}
+    model = RatingBaselineModel(RatingBaselineConfig(kind=kind, num_films=3, **shape))
     model.film_estimates.copy_(torch.tensor([5.0, 7.0, 9.0]))
     if rank:
         model.factors.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
@@ -163,3 +162,24 @@ def test_unknown_kind_is_refused():
 def test_a_rank_without_als_is_refused():
     with pytest.raises(ValueError, match="got 8 for film-mean"):
         RatingBaselineConfig(kind="film-mean", rank=8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_added_film_is_what_the_weights_of_features_say(kind):
+    model = baseline(kind, num_features=2)
+    rank = model.config.rank
+    model.feature_weights.copy_(torch.arange(3 * (1 + rank)).reshape(3, -1) / 10)
+    model.add_films(torch.tensor([[1.0, -2.0], [0.0, 0.0]]))
+    assert model.config.num_films == len(model.film_estimates) == 5
+    weights = model.feature_weights
+    made = torch.stack([weights[0] + weights[1] - 2 * weights[2], weights[0]])
+    torch.testing.assert_close(model.film_estimates[3:], made[:, 0])
+    if rank:
+        torch.testing.assert_close(model.factors[3:], made[:, 1:])
+    probabilities = model.predict(torch.tensor([[0, 4]]), torch.tensor([[7, 8]]), torch.tensor([[3, 4]]))
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(1, 2))
+
+
+def test_a_baseline_of_old_takes_no_new_films():
+    with pytest.raises(ValueError, match="fit it again"):
+        baseline("als").add_films(torch.zeros(1, 2))

@@ -77,6 +77,27 @@ def test_wrong_words_are_one_line(words, capsys, monkeypatch):
         assert err.count("\n") == 1
 
 
+def test_recommend_with_its_dials(tiny_models, export, capsys, monkeypatch):
+    command = ["recommend", "--model", tiny_models["model"], "--history", export, "--format", "csv", "--top", "10"]
+
+    def films(*dials: str) -> list[dict[str, str]]:
+        status, out, err = reel(capsys, monkeypatch, *command, *dials)
+        assert status == 0, err
+        return list(csv.DictReader(io.StringIO(out)))
+
+    plain = films()
+    rewards = [float(film["reward_probability"]) for film in films("--by", "reward")]
+    assert rewards == sorted(rewards, reverse=True)
+    assert films("--popularity", "-1") != plain
+    assert films("--caution", "2") != plain
+    diverse = films("--diversity", "1")
+    assert diverse[0] == plain[0]
+    assert diverse != plain
+    status, out, err = reel(capsys, monkeypatch, *command, "--diversity", "3")
+    assert (status, out) == (2, "")
+    assert "diversity 3: must be from 0 to 1" in err
+
+
 def test_recommend_as_json(tiny_models, export, capsys, monkeypatch):
     arguments = ("recommend", "--model", tiny_models["model"], "--history", export, "--format", "json", "--top", "7")
     status, out, err = reel(capsys, monkeypatch, *arguments)

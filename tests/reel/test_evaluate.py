@@ -107,6 +107,21 @@ class TestVerb:
         assert "lengths end at 50" in printed.err
         assert "note" not in printed.out
         assert f"mean was not trained on the training users of {data}" in printed.err
+        assert report["models"][0]["order_effects"] is None  # nobody has room for 50 ratings
+        assert "orders of the same" not in printed.out
+
+    def test_order_effects(
+        self, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("training.order_effects.CONTEXT_LENGTH", 20)
+        out = tmp_path / "report.json"
+        reel.evaluate.main(["--model", "runs/mean", "--data", data, "--context-lengths", "5", "--out", str(out)])
+        report = json.loads(out.read_text())
+        users = report["protocol"]["users"]["with_ten_ratings"]
+        assert report["protocol"]["orders"] == {"users": users, "context_length": 20, "orders": 8}
+        effects = report["models"][0]["order_effects"]
+        assert effects["expected_rating"]["value"] == pytest.approx(0, abs=1e-6)
+        assert "Spread over 8 orders of the same 20 ratings" in capsys.readouterr().out
 
     def test_new_films_are_scored_apart(self, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         out = tmp_path / "report.json"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from data_prep.errors import UserError
 from reel.next_film import NextFilm
-from reel.ranking import worth
+from reel.ranking import diverse_order, renown, worth
 from reel.taste import taste
 from reel.two_people import films_for_two, likeness
 from tests.spaces.fake_recommender import FakeRecommender
@@ -27,6 +29,71 @@ def test_caution_prefers_what_is_sure():
     assert worth(both, 0.0)[0] == pytest.approx(worth(both, 0.0)[1])
     assert worth(both, 0.5)[0] > worth(both, 0.5)[1]
     assert worth(both, -0.5)[0] < worth(both, -0.5)[1]
+
+
+def test_by_reward_the_chance_of_a_seven_counts():
+    certain, higher = np.zeros(10), np.zeros(10)
+    certain[6], higher[[5, 9]] = 1, 0.5  # expects 7 and 8
+    both = np.stack([certain, higher])
+    np.testing.assert_allclose(worth(both), [7, 8])
+    np.testing.assert_allclose(worth(both, by="reward"), [10, 5])
+    with pytest.raises(UserError, match="'fame'"):
+        worth(both, by="fame")
+    with pytest.raises(UserError, match="is for ranking by rating"):
+        worth(both, 0.5, by="reward")
+
+
+def test_ranking_by_reward(recommender):
+    ranking = recommender.rank(HISTORY, by="reward")
+    rewards = ranking.probabilities[:, 6:].sum(1)
+    assert (np.diff(rewards) <= 1e-12).all()
+    assert sorted(ranking.rows) == sorted(recommender.rank(HISTORY).rows)
+
+
+def test_the_popularity_dial_adds_points_by_how_well_known_a_film_is(recommender):
+    counts = recommender.catalogue.films["rating_count"].to_numpy()
+    assert renown(counts).mean() == pytest.approx(0)
+    assert renown(counts).std() == pytest.approx(1)
+    assert not renown(np.full(4, 9)).any()
+    for dial in (-1.0, 0.5):
+        ranking = recommender.rank(HISTORY, popularity=dial)
+        assert (np.diff(ranking.expected + dial * renown(counts)[ranking.rows]) <= 1e-9).all()
+    top = {dial: counts[recommender.rank(HISTORY, popularity=dial).rows[:10]].mean() for dial in (-1, 0, 1)}
+    assert top[-1] < top[0] < top[1]
+    with pytest.raises(UserError, match="popularity 2: must be from -1"):
+        recommender.rank(HISTORY, popularity=2)
+
+
+def test_maximal_marginal_relevance_by_hand():
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0.6, 0.8]], dtype=float)
+    worths = np.array([8.0, 7.9, 7.0, 6.0])
+    assert diverse_order(worths, vectors, 0.0).tolist() == [0, 1, 2, 3]
+    # After the first: .5 * .95 - .5 * 1 < .5 * 0 - .5 * .6 < .5 * .5 - .5 * 0, and then -.025 against -.4.
+    assert diverse_order(worths, vectors, 0.5).tolist() == [0, 2, 1, 3]
+    assert diverse_order(worths, vectors, 1.0).tolist() == [0, 2, 3, 1]
+
+
+def test_diversity_makes_the_first_films_less_alike(recommender):
+    def likeness_of_first(diversity: float) -> float:
+        space = recommender.film_space[recommender.rank(HISTORY, diversity=diversity).rows[:8]]
+        return float((space @ space.T)[np.triu_indices(8, 1)].mean())
+
+    plain, diverse = recommender.rank(HISTORY), recommender.rank(HISTORY, diversity=0.6)
+    assert plain.rows[0] == diverse.rows[0]
+    assert sorted(plain.rows) == sorted(diverse.rows)
+    assert max(likeness_of_first(0.9), likeness_of_first(0.4)) < likeness_of_first(0.0)
+    np.testing.assert_array_equal(recommender.rank(HISTORY, diversity=0.0).rows, plain.rows)
+    with pytest.raises(UserError, match=r"diversity -0\.1: must be from 0 to 1"):
+        recommender.rank(HISTORY, diversity=-0.1)
+
+
+def test_choosing_diverse_films_is_quick():
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(500, 128))
+    started = time.monotonic()
+    order = diverse_order(np.sort(rng.normal(size=500))[::-1], vectors, 0.5)
+    assert sorted(order) == list(range(500))
+    assert time.monotonic() - started < 2
 
 
 def test_orders(recommender):

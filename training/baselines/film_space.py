@@ -13,9 +13,16 @@ PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # on the weights of features, in films
 FOLDS = 5
 
 
-def principal_vectors(features: np.ndarray, rated: np.ndarray, rank: int) -> np.ndarray:
+def of_features(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What `weights` `(1 + features, columns)`, constants in row 0, make of features `(films, features)`: `(films,
+    columns)`."""
+    return weights[0] + features @ weights[1:]
+
+
+def principal_axes(features: np.ndarray, rated: np.ndarray, rank: int) -> np.ndarray:
     """
-    Films' coordinates on the principal axes of the features of rated films, scaled to a mean squared length of 1.
+    Weights that make of films' features their coordinates on the principal axes of the features of rated films, scaled
+    to a mean squared length of 1.
 
     Args:
         features (`np.ndarray` of shape `(films, features)`): as `FilmFeatures.dense` gives them.
@@ -23,18 +30,19 @@ def principal_vectors(features: np.ndarray, rated: np.ndarray, rank: int) -> np.
         rank (`int`): number of axes, at most the number of features.
 
     Returns:
-        `np.ndarray` of shape `(films, rank)`, float32.
+        `np.ndarray` of shape `(1 + features, rank)`, for `of_features`.
     """
-    centred = features.astype(np.float64) - features[rated].mean(0, dtype=np.float64)
-    _, axes = np.linalg.eigh(centred[rated].T @ centred[rated])  # ascending
-    vectors = centred @ axes[:, ::-1][:, :rank]
-    length = np.sqrt(np.square(vectors[rated]).sum(1).mean())
-    return (vectors / max(length, 1e-6)).astype(np.float32)
+    centre = features[rated].mean(0, dtype=np.float64)
+    centred = features[rated] - centre
+    _, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    axes = axes[:, ::-1][:, :rank]
+    axes /= max(np.sqrt(np.square(centred @ axes).sum(1).mean()), 1e-6)
+    return np.vstack([-centre @ axes, axes])
 
 
-def informed_estimates(biases: Biases, histories: Histories, features: np.ndarray) -> np.ndarray:
+def informed_estimates(biases: Biases, histories: Histories, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    Films' estimates shrunk to what their features say in place of the mean of all films.
+    Films' estimates shrunk to what their features say in place of the mean of all films, and the weights that say it.
 
     The features' weights are a ridge regression of the films' biases, a film counting `n / (n + shrinkage)`; its
     penalty is chosen on films left out.
@@ -45,16 +53,16 @@ def informed_estimates(biases: Biases, histories: Histories, features: np.ndarra
         features (`np.ndarray` of shape `(films, features)`): as `FilmFeatures.dense` gives them.
 
     Returns:
-        `np.ndarray` of shape `(films,)`.
+        `np.ndarray` of shape `(films,)`, and one of shape `(1 + features,)` for `of_features`.
     """
     user_bias = np.repeat(biases.user_bias, histories.lengths())
     sums = np.bincount(histories.film_indices, histories.ratings - biases.mean - user_bias, len(features))
     weight = biases.counts / (biases.counts + biases.film_shrinkage)
     target = np.divide(sums, biases.counts, out=np.zeros(len(sums)), where=biases.counts > 0)
     weights = regress_on_features(target[:, None], weight, features).weights[:, 0]
-    expected = weights[0] + features @ weights[1:]
     shrinkage = biases.film_shrinkage
-    return biases.mean + (sums + shrinkage * expected) / (biases.counts + shrinkage)
+    estimates = biases.mean + (sums + shrinkage * of_features(features, weights)) / (biases.counts + shrinkage)
+    return estimates, np.append(biases.mean + weights[0], weights[1:])
 
 
 class FeatureRegression(NamedTuple):

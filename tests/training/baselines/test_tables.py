@@ -11,7 +11,7 @@ from training.baselines.als import sample_users
 from training.baselines.bandit import learn_population
 from training.baselines.bias import Biases, film_means
 from training.baselines.drawn_cases import DrawnCases
-from training.baselines.film_space import informed_estimates, principal_vectors
+from training.baselines.film_space import informed_estimates, of_features, principal_axes
 
 
 def histories(films: list[list[int]], ratings: list[list[int]]) -> Histories:
@@ -34,11 +34,11 @@ def test_an_estimate_without_a_rating_is_the_one_of_the_others():
     np.testing.assert_allclose(left, [6.2])
 
 
-def test_principal_vectors_keep_distances_and_have_length_one_on_average():
+def test_principal_axes_keep_distances_and_have_length_one_on_average():
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(40, 2)) @ rng.normal(size=(2, 6)) + 3).astype(np.float32)
     rated = np.arange(40) < 30
-    vectors = principal_vectors(features, rated, 2)
+    vectors = of_features(features, principal_axes(features, rated, 2))
     assert np.square(vectors[rated]).sum(1).mean() == pytest.approx(1, abs=1e-5)
     assert np.abs(vectors[rated].mean(0)).max() < 1e-5
     ratio = np.linalg.norm(features[3] - features[38]) / np.linalg.norm(features[1] - features[2])
@@ -55,10 +55,11 @@ def test_a_film_without_ratings_is_worth_what_its_features_say():
     ratings = [np.clip(np.rint(worth[row] + rng.normal(0, 0.5, 30)), 1, 10).astype(int) for row in rows]
     train = histories([row.tolist() for row in rows], [row.tolist() for row in ratings])
     biases = Biases.fit(train, num_films, 4.0, 4.0)
-    informed = informed_estimates(biases, train, features)
+    informed, weights = informed_estimates(biases, train, features)
     new = np.arange(num_films) >= 100
     assert np.abs(biases.estimates[new] - worth[new]).mean() > 0.6
     assert np.abs(informed[new] - worth[new]).mean() < 0.15
+    np.testing.assert_allclose(of_features(features, weights)[new], informed[new], atol=1e-6)
     assert np.abs(informed[~new] - biases.estimates[~new]).mean() < 0.1  # where there are ratings, they speak
 
 
