@@ -45,7 +45,6 @@ def test_a_first_visit_finds_the_crowds_favourites_and_films_to_start_with(visit
     expect(rows(page).first.get_by_role("img")).to_have_attribute("aria-label", re.compile("5 stars [0-9]+%$"))
 
 
-@both_looks
 def test_three_rated_films_make_recommendations(visit: Visit) -> None:
     page = visit.page
     before = titles(page)
@@ -59,7 +58,6 @@ def test_three_rated_films_make_recommendations(visit: Visit) -> None:
     expect(page.locator("#ratings li")).to_have_count(3)
 
 
-@both_looks
 def test_ratings_by_keyboard_alone(visit: Visit) -> None:
     page = visit.page
     box = page.get_by_role("combobox", name="Which films have you seen?")
@@ -86,7 +84,6 @@ def test_ratings_by_keyboard_alone(visit: Visit) -> None:
     expect(slider).to_be_focused()
 
 
-@both_looks
 def test_a_rating_is_changed_and_removed(visit: Visit) -> None:
     page = visit.page
     rate(page, "lantern keep", "The Lantern Keeper", 9)

@@ -84,7 +84,6 @@ def test_one_click_makes_recommendations(visit: Visit) -> None:
     assert page.evaluate("window.clicks") <= 3
 
 
-@both_looks
 def test_the_question_by_keyboard_alone(visit: Visit) -> None:
     page = visit.page
     title = asked_about(page).inner_text()
