@@ -398,6 +398,12 @@ class Recommender:
         return genres_of(self.catalogue.films)
 
     @cached_property
+    def languages(self) -> list[str]:
+        """The original languages of the catalogue, the most frequent first."""
+        counts = self.catalogue.films["original_language"].drop_nulls().value_counts(sort=True)
+        return counts["original_language"].to_list()
+
+    @cached_property
     def years(self) -> tuple[int, int]:
         """The first and the last year of the catalogue."""
         years = self.catalogue.films["year"].drop_nulls()

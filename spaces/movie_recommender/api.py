@@ -105,10 +105,10 @@ def add_endpoints(service: Service, limits: Limits) -> None:
         limited(limits.uploads, request)
         if upload is None:
             raise gr.Error("No file was sent.", print_exception=False)
-        exported, said = service.read_upload(upload)
-        if exported is None:
-            raise gr.Error(said, print_exception=False)
-        return None, json.loads(json.dumps(exported))
+        try:
+            return None, json.loads(json.dumps(service.read_upload(upload)))
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
     file, history = gr.File(visible=False), gr.JSON(visible=False)
     gr.Button(visible=False).click(

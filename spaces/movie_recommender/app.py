@@ -37,9 +37,11 @@ from reel import UserError  # noqa: E402
 UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
+SESSIONS = 500  # tabs whose ratings are kept, the last ones used: Gradio's own record of one is large
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
-<p>Tell it what you thought of a few films. It tells you what to watch next.</p></header>"""
+<p>Tell it what you thought of a few films. It tells you what to watch next.</p>
+<a class="jump" href="#films">See what to watch</a></header>"""
 FOOTER = """<footer class="colophon"><p>Your ratings are kept for this visit only. An export you bring is deleted as
 soon as it has been read. This page asks nothing of any other site, but for posters, and those only when you turn them
 on.</p></footer>"""
@@ -50,10 +52,15 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
     service = Service(recommender, private_folder())
     limits = limits or Limits()
     newcomer = Session()
-    first = service.recommend(newcomer)
+    first, yours = service.recommend(newcomer), service.yours(newcomer)
     page_js = (HERE / "page.js").read_text(encoding="utf-8")
 
-    def find_films(text: object) -> list[dict[str, Any]]:
+    def find_films(text: object, request: gr.Request) -> list[dict[str, Any]] | None:
+        """What the search box calls directly; None for too much at once."""
+        try:
+            limits.searches.take(request.client.host if request.client else "")  # this request names no session
+        except UserError:
+            return None
         return service.find_films(text)
 
     with gr.Blocks(
@@ -65,14 +72,14 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="you", scale=5, min_width=300):
                 question = gr.HTML(
-                    service.question(newcomer),
+                    yours.question,
                     head=f"<script>{page_js}</script>",  # of the first part on the page, as the others need it
                     js_on_load="reel.question(element, (data) => trigger('edit', data), watch)",
                     apply_default_css=False,
                     elem_id="question",
                 )
                 search = gr.HTML(
-                    service.search_state(newcomer),
+                    yours.search,
                     html_template=(HERE / "search.html").read_text(encoding="utf-8"),
                     js_on_load="reel.search(element, trigger, props, server, watch)",
                     server_functions=[find_films],
@@ -90,9 +97,9 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                     label="Account export", show_label=False, height=124, elem_id="upload", elem_classes="drop"
                 )
                 report = gr.HTML("", apply_default_css=False, elem_id="report")
-                heading = gr.HTML(service.ratings_heading(newcomer), apply_default_css=False, elem_classes="section")
+                heading = gr.HTML(yours.heading, apply_default_css=False, elem_classes="section")
                 ratings = gr.HTML(
-                    service.ratings_list(newcomer),
+                    yours.ratings,
                     js_on_load="reel.ratings(element, (data) => trigger('edit', data), watch)",
                     apply_default_css=False,
                     elem_id="ratings",
@@ -116,40 +123,45 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                     take_away(session, shown, recommender.catalogue.films)
                 with gr.Tab("Two people"):
                     two_people_tab(service, session, limits)
-                with gr.Tab("Your taste") as taste_tab:
-                    taste = gr.HTML(service.taste(newcomer), apply_default_css=False, elem_id="taste")
+                with gr.Tab("Your taste"):
+                    taste = gr.HTML(yours.taste, apply_default_css=False, elem_id="taste")
         gr.HTML(FOOTER, apply_default_css=False)
 
-        yours = [session, search, question, heading, ratings, report]
+        left = [session, search, question, heading, ratings, taste, report]
 
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
             limited(limits.edits, request)
             return service.edit(now, event._data)
 
         def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
-            return guarded(limits, request, service.look, now, event._data)
+            limited(limits.views, request)
+            try:
+                return limits.within(service.look, now, event._data)
+            except UserError as error:
+                return rendering.error(str(error))
 
         def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
             limited(limits.uploads, request)
             return service.bring_export(path, now)
 
-        def refresh(now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
+        def refresh(request: gr.Request, now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
+            limited(limits.views, request)
             try:
                 found = limits.within(service.recommend, now, *values, page)
             except UserError as error:
                 found = Page([], rendering.error(str(error)), "")
             return found.films, found.summary, found.table, found.pages
 
-        def turn(event: gr.EventData, now: Session, *values: Any) -> tuple[Any, ...]:
+        def turn(request: gr.Request, event: gr.EventData, now: Session, *values: Any) -> tuple[Any, ...]:
             page = event._data.get("page") if isinstance(event._data, dict) else 1
-            return refresh(now, *values, page=page if isinstance(page, int) else 1)
+            return refresh(request, now, *values, page=page if isinstance(page, int) else 1)
 
         for part in (search, question, ratings):
             # One at a time and none dropped: three quick ratings must all arrive.
             part.edit(
                 edit,
                 [session],
-                yours,
+                left,
                 trigger_mode="multiple",
                 concurrency_limit=1,
                 concurrency_id="edit",
@@ -162,7 +174,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
         upload.upload(
             bring_export,
             [upload, session],
-            [upload, *yours],
+            [upload, *left],
             concurrency_limit=MODEL_RUNS,
             concurrency_id="upload",
             show_progress="hidden",
@@ -190,26 +202,8 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
             show_progress="hidden",
             api_visibility="private",
         )
-        gr.on(
-            [taste_tab.select, session.change],
-            service.taste,
-            [session],
-            [taste],
-            trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
-        )
         add_endpoints(service, limits)
     return app.queue(max_size=WAITING_LIMIT)
-
-
-def guarded(limits: Limits, request: gr.Request, work: Any, *arguments: Any) -> str:
-    """HTML that `work` makes, within the limits; over them, a sentence."""
-    limited(limits.edits, request)
-    try:
-        return limits.within(work, *arguments)
-    except UserError as error:
-        return rendering.error(str(error))
 
 
 def launch(app: gr.Blocks, **options: Any) -> str:
@@ -218,6 +212,7 @@ def launch(app: gr.Blocks, **options: Any) -> str:
         "theme": THEME,
         "css_paths": HERE / "style.css",
         "max_file_size": UPLOAD_LIMIT,
+        "state_session_capacity": SESSIONS,
         "run_history": False,
         "enable_monitoring": False,
         "footer_links": [],

@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 import polars as pl
+import rendering
 from api import limited
-from filters import COUNTS, LAYOUTS, LENGTHS, MOODS, POPULARITY, SORTS, language_choices
+from filters import COUNTS, LANGUAGES, LAYOUTS, LENGTHS, MOODS, POPULARITY, SORTS
 from limits import Limits
 from service import Service
 from session import Session
@@ -21,7 +22,7 @@ def filter_controls(recommender: Any) -> list[Any]:
     """The controls in the order of `filters.Choices`; those that the catalogue knows nothing for are not shown."""
     films = recommender.catalogue.films
     first_year, last_year = recommender.years
-    languages = language_choices(recommender)
+    languages = [(LANGUAGES.get(code, code), code) for code in recommender.languages]
     with gr.Row(elem_id="filters"):
         genres = gr.Dropdown(
             list(recommender.genres), value=[], multiselect=True, label="Genres", scale=3, min_width=200
@@ -102,11 +103,12 @@ def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
         limited(limits.uploads, request)
         return service.bring_for_two(upload, before)
 
-    def both(now: Session, first: Session | None, second: Session | None) -> str:
+    def both(request: gr.Request, now: Session, first: Session | None, second: Session | None) -> str:
+        limited(limits.views, request)
         try:
             return limits.within(service.for_two, now, first, second)
         except UserError as error:
-            return str(error)
+            return rendering.error(str(error))
 
     for file, person in zip(files, people, strict=True):
         file.upload(

@@ -100,22 +100,11 @@ class Choices:
         return FilmFilter(
             genres=[genre for genre in self.genres or () if genre in recommender.genres],
             years=(low, high) if low or high else None,
-            languages=[language for language in self.languages or () if language in languages_of(recommender)],
+            languages=[language for language in self.languages or () if language in recommender.languages],
             minutes=LENGTHS.get(self.length),
             popularity=POPULARITY.get(self.popularity, POPULARITY["Any"]),
             only=session.watchlist if self.only_watchlist else None,
         )
-
-
-def languages_of(recommender: Any) -> list[str]:
-    """The original languages of the catalogue, the most frequent first."""
-    counts = recommender.catalogue.films["original_language"].drop_nulls().value_counts(sort=True)
-    return counts["original_language"].to_list()
-
-
-def language_choices(recommender: Any) -> list[tuple[str, str]]:
-    """(name, code) of every original language, the most frequent first."""
-    return [(LANGUAGES.get(code, code), code) for code in languages_of(recommender)]
 
 
 def _year(typed: str | None) -> int | None:

@@ -49,9 +49,12 @@ class RateLimit:
 
 @dataclass
 class Limits:
-    """The page's limits: changes and looks, uploads and calls of the API, each for one visitor; seconds for a run."""
+    """The page's limits: changes, what is drawn anew (every change draws), uploads and calls of the API, each for one
+    visitor; searches for one address, behind which a proxy may stand; seconds for a run."""
 
     edits: RateLimit = field(default_factory=lambda: RateLimit(10, 60))
+    views: RateLimit = field(default_factory=lambda: RateLimit(20, 120))
+    searches: RateLimit = field(default_factory=lambda: RateLimit(50, 300))
     uploads: RateLimit = field(default_factory=lambda: RateLimit(0.2, 10))
     calls: RateLimit = field(default_factory=lambda: RateLimit(5, 60))
     seconds: float = 20.0

@@ -114,10 +114,11 @@ window.reel ??= (() => {
         count.textContent = "";
         return;
       }
-      const answer = await server.find_films(text).catch(() => []);
+      const answer = await server.find_films(text).catch(() => null);
       if (turn !== asked) return;
-      films = answer;
+      films = answer ?? [];
       open();
+      if (!answer) count.textContent = "The server is busy. Please type on in a moment.";
     };
     const forget = () => {
       chosen = null;
@@ -250,6 +251,11 @@ window.reel ??= (() => {
   }
 
   function table(element) {
+    // The way here, for the keyboard and for narrow screens, is of no use to somebody who has arrived.
+    const jump = document.querySelector(".jump");
+    new IntersectionObserver(([films]) => jump?.classList.toggle("arrived", films.isIntersecting)).observe(
+      document.querySelector("#films"),
+    );
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button.seen-it");
       if (!button) return;

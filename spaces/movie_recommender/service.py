@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -42,6 +42,17 @@ class Page:
     pages: str = ""
 
 
+class Yours(NamedTuple):
+    """What is drawn from a session alone: what the search box knows, the question on the card, the heading and the
+    list of the ratings, and the tab "Your taste"."""
+
+    search: dict[str, Any]
+    question: str
+    heading: str
+    ratings: str
+    taste: str
+
+
 class Service:
     """One model behind the page. It holds nothing about any visitor.
 
@@ -69,28 +80,19 @@ class Service:
             return []
         return [dict(film) for film in self.recommender.search(text[:100], limit=FOUND)]
 
-    def search_state(self, session: Session) -> dict[str, Any]:
-        """What the search box knows: the ratings so far, and films to start with while there are few."""
-        starters = []
-        if len(session.ratings) < ENOUGH:
-            starters = [self._film(film_id) for film_id in self._suggested(session, STARTERS + 1)[1:]]
-        return {"ratings": dict(session.ratings), "starters": starters}
-
-    def question(self, session: Session) -> str:
-        """The film whose rating would teach most about this visitor."""
-        return "".join(
-            rendering.question(film_id, *self.films[film_id]) for film_id in self._suggested(session, top=1)
-        )
-
-    def ratings_heading(self, session: Session) -> str:
-        """The heading over the list of ratings."""
+    def yours(self, session: Session) -> Yours:
+        """The left column for a session."""
+        few = len(session.ratings) < ENOUGH
+        asked = self.asking.suggest(list(session.ratings), (*session.seen, *session.passed), top=1 + STARTERS * few)
         count = f' <span class="count">{len(session.ratings):,}</span>' if session.ratings else ""
-        return f"<h2>Your ratings{count}</h2>"
-
-    def ratings_list(self, session: Session) -> str:
-        """The list of ratings, newest first."""
         rows = [(film_id, *self.films[film_id], rating) for film_id, rating in reversed(session.ratings)]
-        return rendering.ratings_list(rows, session.listed)
+        return Yours(
+            search={"ratings": dict(session.ratings), "starters": [self._film(film_id) for film_id in asked[1:]]},
+            question="".join(rendering.question(film_id, *self.films[film_id]) for film_id in asked[:1]),
+            heading=f"<h2>Your ratings{count}</h2>",
+            ratings=rendering.ratings_list(rows, session.listed),
+            taste=taste_page(taste(self.recommender, list(session.ratings))),
+        )
 
     def edit(self, session: Session, request: Any) -> tuple[Any, ...]:
         """A change by hand: {"action": "rate", "remove", "pass", "clear" or "more", "film_id", "rating"}; returns
@@ -116,26 +118,35 @@ class Service:
         """Read an upload and delete it. Returns None, which empties the file input for the next one, then `_yours`."""
         if upload is None:
             return None, *self._yours(session)
-        exported, report = self.read_upload(upload)
-        if exported is not None:
-            session = session.add_export(exported)
-        return None, *self._yours(session, report)
+        exported, report = self._reported(upload)
+        return None, *self._yours(session if exported is None else session.add_export(exported), report)
 
-    def read_upload(self, upload: str) -> tuple[dict[str, Any] | None, str]:
-        """What an upload holds, and what to say of it; None where it is no export. The file is gone afterwards."""
+    def read_upload(self, upload: str) -> dict[str, Any]:
+        """What an upload holds, as `reel data export` writes it. The file is gone afterwards.
+
+        Raises:
+            UserError: it is no export.
+        """
         path = Path(upload)
         try:
-            exported = self.recommender.read_history(path).to_json()
-            return exported, rendering.import_report(exported)
+            return self.recommender.read_history(path).to_json()
         except UserError as error:
             # The visitor knows the file by its name; where the server keeps it is nobody's business.
-            return None, rendering.error(str(error).replace(str(path.parent) + "/", ""))
+            raise UserError(str(error).replace(str(path.parent) + "/", "")) from None
         except Exception as error:
             logger.error("an upload could not be read: %s", type(error).__name__)
-            return None, rendering.error("This file could not be read. Is it the export as Letterboxd made it?")
+            raise UserError("This file could not be read. Is it the export as Letterboxd made it?") from None
         finally:
             discard(path, self.folder)
             sweep(self.folder)
+
+    def _reported(self, upload: str) -> tuple[dict[str, Any] | None, str]:
+        """What an upload holds, None where it is no export, and what to say of it as HTML."""
+        try:
+            exported = self.read_upload(upload)
+        except UserError as error:
+            return None, rendering.error(str(error))
+        return exported, rendering.import_report(exported)
 
     def recommend(self, session: Session, *values: Any, **named: Any) -> Page:
         """The recommendations for a session under the filters of the page, which `Choices` lists."""
@@ -193,8 +204,8 @@ class Service:
         """One of two people's exports: None, which empties the input; their session; what was read."""
         if upload is None:
             return None, before, ""
-        exported, report = self.read_upload(upload)
-        return None, Session().add_export(exported) if exported is not None else before, report
+        exported, report = self._reported(upload)
+        return None, before if exported is None else Session().add_export(exported), report
 
     def for_two(self, visitor: Session, first: Session | None, second: Session | None) -> str:
         """Films for two; without an export of the first person's, the visitor's own ratings are theirs."""
@@ -211,27 +222,13 @@ class Service:
         names = {film_id: title for film_id, (title, _) in self.films.items()}
         return page_for_two(alike, films, names, (len(one.ratings), len(second.ratings)))
 
-    def taste(self, session: Session) -> str:
-        """The visitor's ratings against everyone's."""
-        return taste_page(taste(self.recommender, list(session.ratings)))
-
     def genres_of(self, films: Sequence[Any]) -> dict[str, list[str]]:
         """Genres by film id, where they are known."""
         return {film.film_id: self.genres.get(film.film_id) or [] for film in films}
 
-    def _suggested(self, session: Session, top: int) -> list[str]:
-        return self.asking.suggest(list(session.ratings), (*session.seen, *session.passed), top=top)
-
     def _yours(self, session: Session, report: str | None = None) -> tuple[Any, ...]:
-        """The session, and the left column drawn from it; a report of None leaves the one on the page."""
-        return (
-            session,
-            self.search_state(session),
-            self.question(session),
-            self.ratings_heading(session),
-            self.ratings_list(session),
-            gr.skip() if report is None else report,
-        )
+        """The session, what is drawn from it, and the report; None leaves the one on the page."""
+        return session, *self.yours(session), gr.skip() if report is None else report
 
     def _film(self, film_id: str) -> dict[str, Any]:
         title, year = self.films[film_id]

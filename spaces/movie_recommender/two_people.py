@@ -21,7 +21,8 @@ def page_for_two(
 ) -> str:
     """Likeness, then films; `names` are titles by film id, `rated` how many films each has rated."""
     return (
-        f'<p class="quiet">First person: {rated[0]:,} films rated. Second person: {rated[1]:,}.</p>'
+        f'<p class="quiet">First person: {rated[0]:,} film{"" if rated[0] == 1 else "s"} rated. '
+        f"Second person: {rated[1]:,}.</p>"
         f"{_alike(alike, names)}<h3>Films for both</h3>"
         f'<p class="quiet">{RULE}</p>{_films(films)}'
     )

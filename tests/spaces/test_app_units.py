@@ -195,9 +195,9 @@ def test_everything_is_escaped(service: Service) -> None:
 
 def test_a_long_list_of_ratings_is_shown_in_parts(service: Service) -> None:
     session = Session(tuple((f"film-{i}", 7) for i in range(50)))
-    assert service.ratings_list(session).count("<li>") == 40
-    assert "other 10" in service.ratings_list(session)
-    assert service.ratings_list(session.list_more()).count("<li>") == 50
+    assert service.yours(session).ratings.count("<li>") == 40
+    assert "other 10" in service.yours(session).ratings
+    assert service.yours(session.list_more()).ratings.count("<li>") == 50
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

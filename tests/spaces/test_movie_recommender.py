@@ -9,126 +9,31 @@ import csv
 import io
 import os
 import re
-import shutil
-import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from reel import demo
-from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
+from tests.spaces.browsing import (
+    EXPORT,
+    WATCHED,
+    Site,
+    Visit,
+    both_looks,
+    bring,
+    choose,
+    click_stars,
+    pick,
+    rate,
+    rows,
+    titles,
+    zipped,
+)
+from tests.spaces.fake_recommender import HOSTILE
 
 pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
-
-expect = sync_api.expect
-EXPORT = (
-    "Date,Name,Year,Letterboxd URI,Rating\r\n"
-    "2024-01-01,Saltwater Hotel,1983,https://boxd.it/a,4.5\r\n"
-    "2024-01-02,Blue Orchard,1995,https://boxd.it/b,2\r\n"
-    "2024-01-03,\"<script>document.title='hacked'</script>\",1999,https://boxd.it/c,3\r\n"
-)
-WATCHED = "Date,Name,Year,Letterboxd URI\r\n2024-01-01,Saltwater Hotel,1983,a\r\n2024-01-04,Seven Engine,1957,d\r\n"
-
-
-@dataclass
-class Site:
-    """The running page."""
-
-    address: str
-    folder: Path  # uploads pass through it
-
-
-@dataclass
-class Visit:
-    """One visitor's page, and what it asked for and complained about."""
-
-    page: Any
-    requested: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
-    space = demo.load_space(demo.SPACE)
-    app = space.build_app(FakeRecommender())
-    folder = Path(os.environ["GRADIO_TEMP_DIR"])
-    address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1")
-    yield Site(address, folder)
-    app.close(verbose=False)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(site: Site, browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A fresh visit; whatever the test does, the page asks no other host for anything and its console stays clean."""
-    options = getattr(request, "param", {})
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
-    visit = Visit(context.new_page())
-    visit.page.set_default_timeout(10_000)
-    visit.page.on("request", lambda asked: visit.requested.append(asked.url))
-    visit.page.on("console", lambda said: said.type == "error" and visit.complaints.append(said.text))
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    visit.page.goto(site.address)
-    expect(rows(visit.page).first).to_be_visible()
-    yield visit
-    title = visit.page.title()
-    context.close()
-    strangers = {url for url in visit.requested if urlsplit(url).scheme not in ("data", "blob")}
-    assert {urlsplit(url).hostname for url in strangers} == {"127.0.0.1"}
-    assert visit.complaints == []
-    assert title == "Reel: what to watch next"
-
-
-def rows(page: Any) -> Any:
-    return page.locator("#recommendations tbody tr")
-
-
-def titles(page: Any) -> list[str]:
-    return rows(page).locator(".name").all_inner_texts()
-
-
-def click_stars(stars: Any, rating: int) -> None:
-    box = stars.bounding_box()
-    stars.click(position={"x": box["width"] * (rating - 0.5) / 10, "y": box["height"] / 2})
-
-
-def choose(page: Any, text: str, title: str) -> None:
-    page.get_by_role("combobox", name="Which films have you seen?").fill(text)
-    page.get_by_role("option", name=title).click()
-
-
-def rate(page: Any, text: str, title: str, rating: int) -> None:
-    choose(page, text, title)
-    click_stars(page.locator(".picked .stars"), rating)
-    expect(page.locator("#ratings li", has_text=title)).to_be_visible()
-
-
-def bring(page: Any, name: str, content: bytes) -> None:
-    page.locator("#upload input[type=file]").set_input_files(
-        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    )
-
-
-def zipped(**files: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(f"{name}.csv", text)
-    return content.getvalue()
+expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)").expect
 
 
 def test_a_first_visit_finds_the_crowds_favourites_and_films_to_start_with(visit: Visit) -> None:
@@ -199,6 +104,7 @@ def test_a_rating_is_changed_and_removed(visit: Visit) -> None:
     expect(page.locator("#status")).to_contain_text("What people like best")
 
 
+@both_looks
 def test_a_recommended_film_that_was_seen_is_rated_from_the_table(visit: Visit) -> None:
     page = visit.page
     seen = titles(page)[1]
@@ -209,13 +115,13 @@ def test_a_recommended_film_that_was_seen_is_rated_from_the_table(visit: Visit) 
     expect(rows(page).locator(".name", has_text=seen)).to_have_count(0)
 
 
+@both_looks
 def test_filters(visit: Visit) -> None:
     page = visit.page
     rate(page, "lantern keep", "The Lantern Keeper", 9)
     page.get_by_label("From year").fill("1950")
     page.get_by_label("To year").fill("1980")
-    page.get_by_label("Genres").click()
-    page.get_by_role("option", name="Drama").click()
+    pick(page, "Genres", "Drama")
     expect(rows(page).locator(".genres", has_text=re.compile("^(?!.*Drama)"))).to_have_count(0)
     expect(rows(page).locator(".year", has_text=re.compile("19[0134-9][0-9]|20"))).not_to_have_count(0)
     years = [int(year) for year in rows(page).locator(".year").all_inner_texts()]
@@ -233,11 +139,11 @@ def test_filters(visit: Visit) -> None:
 
 def test_how_many(visit: Visit) -> None:
     page = visit.page
-    page.get_by_label("How many").click()
-    page.get_by_role("option", name="10", exact=True).click()
+    pick(page, "How many", "10")
     expect(rows(page)).to_have_count(10)
 
 
+@both_looks
 def test_an_export_is_read_reported_and_gone_and_a_second_one_works(visit: Visit, site: Site) -> None:
     page = visit.page
     bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watched=WATCHED))
@@ -284,8 +190,7 @@ def test_the_csv_is_what_the_table_shows(visit: Visit, site: Site) -> None:
     page = visit.page
     rate(page, "lantern keep", "The Lantern Keeper", 9)
     expect(page.locator("#status")).to_contain_text("1 rating")
-    page.get_by_label("How many").click()
-    page.get_by_role("option", name="100").click()
+    pick(page, "How many", "100")
     expect(rows(page)).to_have_count(59)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as CSV").click()
@@ -316,18 +221,6 @@ def test_visitors_do_not_see_each_other(visit: Visit, site: Site, browser: Any) 
     other.goto(site.address)
     expect(other.locator("#ratings")).to_contain_text("Nothing here yet")
     other.close()
-
-
-@pytest.mark.parametrize("visit", [{"color_scheme": "dark", "has_touch": True}], indirect=True)
-def test_a_phone_needs_no_sideways_scrolling(visit: Visit) -> None:
-    page = visit.page
-    page.set_viewport_size({"width": 390, "height": 844})
-    rate(page, "lantern keep", "The Lantern Keeper", 9)
-    bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT))
-    expect(page.locator("#report")).to_contain_text("2 of 3")
-    page.locator("#report").get_by_text("1 row not found").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    expect(page.locator("body")).to_have_class(re.compile("dark"))
 
 
 @pytest.mark.skipif("REEL_SCREENSHOTS" not in os.environ, reason="REEL_SCREENSHOTS names no folder for pictures")

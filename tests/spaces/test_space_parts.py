@@ -62,7 +62,7 @@ def test_the_next_film_is_none_that_was_rated_or_passed(service: Service) -> Non
     asked = service.asking.suggest(list(RATED.ratings), ["film-0"], top=60)
     assert not set(asked) & {"film-0", *dict(RATED.ratings)}
     session = service.edit(Session(), {"action": "pass", "film_id": asked[0]})[0]
-    assert asked[0] not in service.question(session)
+    assert asked[0] not in service.yours(session).question
 
 
 def test_one_film_two_people_and_taste(service: Service) -> None:
@@ -73,8 +73,8 @@ def test_one_film_two_people_and_taste(service: Service) -> None:
     assert "lower of your two expected ratings" in shown
     assert "You both rated <b>1</b> film" in shown
     assert "second person" in service.for_two(RATED, None, None)
-    assert "Over 4 films you give <b>3.75 ★</b>" in service.taste(RATED)
-    assert "Rate a few films" in service.taste(Session())
+    assert "Over 4 films you give <b>3.75 ★</b>" in service.yours(RATED).taste
+    assert "Rate a few films" in service.yours(Session()).taste
 
 
 def test_what_is_taken_home_is_safe_and_read_again(service: Service, tmp_path: Path) -> None:
@@ -117,8 +117,16 @@ def test_programs_use_the_endpoints(tmp_path: Path) -> None:
         assert len(client.predict(ratings, [], 3, api_name="/next_film")) == 3
         assert client.predict(ratings, ratings, 3, api_name="/two_people")["likeness"]["shared"] == 1
         assert client.predict(ratings, api_name="/your_taste")["count"] == 1
+        export.write_text("a;b\n1;2\n")
+        with pytest.raises(Exception, match=r"^ratings\.csv: [^<]*$"):  # a sentence, not a piece of the page
+            client.predict(handle_file(export), api_name="/read_export")
         with pytest.raises(Exception, match="expected a list"):
             client.predict([{"film": 1}], ["film-1"], api_name="/predict")
         json.dumps(client.predict(ratings, ["film-1"], api_name="/predict"))
     finally:
         app.close(verbose=False)
+
+
+def test_the_languages_are_counted_once(service: Service) -> None:
+    assert service.recommender.languages is service.recommender.languages
+    assert sorted(service.recommender.languages) == ["en", "fr", "ja"]

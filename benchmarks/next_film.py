@@ -1,0 +1,154 @@
+"""
+Does it help to ask about the right films? `reel.next_film` against popular and random questions.
+
+    python -m benchmarks.next_film --model models/sample --data data/sample [--splits validation test]
+
+Ten ratings of every user are held out. The others are what this person can answer: questions come from the 400
+best-known films, and one about a film without a rating is answered by "not seen". Nobody of these splits was trained
+on. The held-out ratings are predicted from the answers. Prints for each way of asking the RMSE after so many answers
+and after so many questions, the difference to popular questions with its 95 % interval (bootstrap over users), and how
+many questions the last answer took.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from data_prep.dataset import load_histories
+from data_prep.progress import tracked
+from reel import Recommender
+from reel.next_film import NextFilm
+from training.bootstrap import interval
+from training.metrics import RATING_VALUES as RATINGS
+
+TARGETS = 10  # held-out ratings of a user
+ANSWERS = (0, 1, 2, 3, 5, 10, 20)
+QUESTIONS = (5, 10, 20, 40)
+WAYS = ("most telling", "popular", "random")
+RESAMPLES = 2000
+
+History = list[tuple[str, int]]
+
+
+def asked(way: str, asking: NextFilm, known: dict[str, int], chance: np.random.Generator) -> Iterator[History]:
+    """The history after every question: one longer after an answer, else as it was."""
+    ids = asking.recommender.catalogue.film_ids
+    order = [ids[row] for row in asking.rows]  # the most popular first
+    if way == "random":
+        chance.shuffle(order)
+    history: History = []
+    passed: list[str] = []
+    while True:
+        if (
+            way == "most telling"
+        ):  # a film that was not seen says nothing of the others: the order lasts until an answer
+            order = asking.suggest(history, passed, top=len(order))
+        gone = {*passed, *dict(history)}
+        for film in order:
+            if film in gone:
+                continue
+            if film in known:
+                history = [*history, (film, known[film])]
+                break
+            passed.append(film)
+            yield history
+        else:
+            return
+        yield history
+
+
+def collect(recommender: Recommender, data: str, splits: Sequence[str]) -> tuple[pa.Table, dict[str, float]]:
+    """Cases of all users and ways: columns of `predict_cases`, and `user`, `way`, `kind` ("answers" or "questions"),
+    `count`, `rating`; and the mean number of questions that the last of `ANSWERS` took."""
+    asking = NextFilm(recommender)
+    ids, rows = recommender.catalogue.film_ids, []
+    cost: dict[str, list[int]] = {way: [] for way in WAYS}
+    askable = {ids[row] for row in asking.rows}
+    number = 0
+    for split in splits:
+        histories = load_histories(data, split)
+        for user in tracked(range(len(histories)), split):
+            rated = [(ids[film], int(rating)) for film, rating in zip(*histories.history(user), strict=True)]
+            chance = np.random.default_rng((7, number))
+            order = chance.permutation(len(rated))
+            targets = [rated[place] for place in order[:TARGETS]]
+            known = dict(rated[place] for place in order[TARGETS:])
+            if len(askable & known.keys()) < ANSWERS[-1]:
+                continue
+            for way in WAYS:
+                states: list[History] = [[]]
+                for history in asked(way, asking, known, chance):
+                    states.append(history)
+                    if len(history) >= ANSWERS[-1] and len(states) > QUESTIONS[-1]:
+                        break
+                lengths = np.array([len(history) for history in states])
+                first = {count: int(np.flatnonzero(lengths == count)[0]) for count in ANSWERS}
+                marks = [("answers", count, states[first[count]]) for count in ANSWERS]
+                marks += [("questions", count, states[count]) for count in QUESTIONS]
+                cost[way].append(first[ANSWERS[-1]])
+                for kind, count, history in marks:
+                    for film, rating in targets:
+                        rows.append((number, way, kind, count, history, film, rating))
+            number += 1
+    users, ways, kinds, counts, asked_of, films_asked, given = zip(*rows, strict=True)
+    table = pa.table(
+        {
+            "user": users,
+            "way": ways,
+            "kind": kinds,
+            "count": counts,
+            "history_film_ids": [[film for film, _ in history] for history in asked_of],
+            "history_ratings": [[rating for _, rating in history] for history in asked_of],
+            "film_id": films_asked,
+            "rating": given,
+        }
+    )
+    return table, {way: float(np.mean(questions)) for way, questions in cost.items()}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--model", required=True)
+    options.add_argument("--data", required=True)
+    options.add_argument("--splits", nargs="+", default=["validation", "test"])
+    args = options.parse_args()
+    recommender = Recommender.from_pretrained(args.model)
+    cases, cost = collect(recommender, args.data, args.splits)
+    ratings = cases["rating"].to_numpy()
+    squares = (recommender.predict_cases(cases) @ RATINGS - ratings) ** 2
+    users, way_of, kind_of, count_of = (
+        cases[name].to_numpy(zero_copy_only=False) for name in ("user", "way", "kind", "count")
+    )
+    people = int(users.max()) + 1
+    chance = np.random.default_rng(0)
+    drawn = np.stack([np.bincount(chance.integers(people, size=people), minlength=people) for _ in range(RESAMPLES)])
+    table = Table(box=None, title=f"{people} users, {TARGETS} held-out ratings each: RMSE (difference to popular)")
+    for heading in ("after", *WAYS):
+        table.add_column(heading, justify="right")
+    for kind, counts in (("answers", ANSWERS), ("questions", QUESTIONS)):
+        for count in counts:
+            errors = {}
+            for way in WAYS:
+                chosen = (way_of == way) & (kind_of == kind) & (count_of == count)
+                errors[way] = np.bincount(users[chosen], squares[chosen], people) / TARGETS
+            popular = np.sqrt(drawn @ errors["popular"] / people)
+            cells = []
+            for way, error in errors.items():
+                low, high = interval(np.sqrt(drawn @ error / people) - popular)
+                difference = np.sqrt(error.mean()) - np.sqrt(errors["popular"].mean())
+                note = "" if way == "popular" else f" ({difference:+.3f} [{low:+.3f}, {high:+.3f}])"
+                cells.append(f"{np.sqrt(error.mean()):.3f}{note}")
+            table.add_row(f"{count} {kind}", *cells)
+    Console(width=160).print(table)
+    for way, questions in cost.items():
+        print(f"{way}: {questions:.0f} questions for {ANSWERS[-1]} answers")
+
+
+if __name__ == "__main__":
+    main()
