@@ -4,9 +4,9 @@ two stages, and with 100,000 films.
 
     python benchmarks/catalogue_scoring.py --model models/letterboxd --data data/letterboxd --out report.json
 
-Everything goes through `Recommender.rank`, as on the page: seconds hold reading the history, scoring and sorting. Users are
-some of the test split with over 300 ratings; every number is the median over them, the first of whom warms up.
-The large catalogue is the model's own, repeated with noise in the features.
+Everything goes through `Recommender.rank`, as on the page: seconds hold reading the history, scoring and sorting, the
+median over test users with over 300 ratings, the first of whom warms up. The large catalogue is the model's own,
+repeated with noise in the features.
 """
 
 from __future__ import annotations
