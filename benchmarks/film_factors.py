@@ -1,17 +1,17 @@
 """
-What the factor model under the film-token GPT-2 is worth by itself: by rank, and with what the choice of films tells.
+What the film-token GPT-2 starts from: its prior alone, by the rank of its factor model, with and without what choices
+of films tell, with and without likings.
 
     python benchmarks/film_factors.py --data data/letterboxd --ranks 16,32,64
 
-Validation users' ratings in one random order; every rating is predicted from those before it. Nothing is trained by
-gradients.
+RMSE of validation users' ratings, each predicted from those before it in a random order, by how many those are.
+Nothing is trained by gradients.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,42 +19,45 @@ from rich.console import Console
 from rich.table import Table
 
 from data_prep.catalogue import Catalogue
-from data_prep.dataset import Histories, load_histories
-from modeling.film_token_gpt2.running_taste import RatedFilms, newcomer, read_ratings
+from data_prep.dataset import load_histories
+from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.film_factors import FilmFactors, fit_film_factors
+from training.histories import HistoryCollator, HistoryDataset
+from training.output_folder import rating_histogram
 
-LENGTH = 256
+LENGTH, USERS_AT_ONCE = 256, 50
 PLACES = ((0, 0), (1, 1), (5, 15), (40, 60), (90, 110), (180, 220), (0, LENGTH - 1))
 
 
-class Errors(NamedTuple):
-    """Squared errors and counts by place in the history, `(LENGTH,)` each."""
-
-    squares: np.ndarray
-    counts: np.ndarray
-
-    def rmse(self, first: int, last: int) -> float:
-        places = slice(first, last + 1)
-        return float(np.sqrt(self.squares[places].sum() / self.counts[places].sum()))
+def untrained_model(
+    features: np.ndarray, histogram: np.ndarray, factors: FilmFactors, *, choices: bool, likings: bool
+) -> FilmTokenGPT2Model:
+    """A model that is nothing but its prior."""
+    rank = (factors.films.shape[1] - 2) // 2
+    films = factors.films.clone()
+    films[:, rank + 1 : -1] *= choices
+    config = FilmTokenGPT2Config(
+        *features.shape, factor_size=rank, content_size=factors.content_weights.shape[1], num_hidden_layers=1
+    )
+    config.liking_variance *= likings
+    model = FilmTokenGPT2Model(config).eval()
+    tables = (torch.from_numpy(features), torch.from_numpy(histogram), films)
+    model.set_film_tables(*tables, factors.feature_weights, factors.content_weights)
+    return model
 
 
 @torch.no_grad()
-def errors(factors: FilmFactors, histories: Histories, *, choices: bool, seed: int = 0) -> Errors:
-    """Of every rating predicted from those before it."""
-    rank = (factors.films.shape[1] - 2) // 2
-    draw = np.random.default_rng(seed)
-    found = Errors(np.zeros(LENGTH), np.zeros(LENGTH))
-    for films, ratings in histories:
-        order = draw.permutation(len(films))[:LENGTH]
-        told = torch.from_numpy(ratings[order].astype(np.float32))[None]
-        table = factors.films[torch.from_numpy(films[order].astype(np.int64))][None]
-        intercepts, loadings, chosen, noise = table.split([1, rank, rank, 1], dim=-1)
-        rated = RatedFilms(loadings, chosen * choices, noise[..., 0], torch.ones_like(told))
-        reading = read_ratings(newcomer(1, rank, told), rated, told - intercepts[..., 0])
-        expected = (reading.means + intercepts[..., 0]).clamp(1, 10)
-        found.squares[: len(order)] += (expected - told).square()[0].numpy()
-        found.counts[: len(order)] += 1
-    return found
+def errors_by_place(model: FilmTokenGPT2Model, dataset: HistoryDataset) -> tuple[np.ndarray, np.ndarray]:
+    """Summed squared errors of the expected rating, and how many, by place in the history: `(LENGTH,)` each."""
+    squares, counts = np.zeros(LENGTH), np.zeros(LENGTH)
+    pieces, _ = dataset.examples(0, 0, np.argsort(dataset.lengths(0), kind="stable"))
+    for start in range(0, len(pieces), USERS_AT_ONCE):
+        batch = HistoryCollator()([dataset[piece] for piece in pieces[start : start + USERS_AT_ONCE]])
+        films, ratings = batch["film_ids"], batch["ratings"]
+        errors = (model(films, ratings).expected_rating - ratings).square() * (ratings > 0)
+        squares[: ratings.shape[1]] += errors.sum(0).numpy()
+        counts[: ratings.shape[1]] += (ratings > 0).sum(0).numpy()
+    return squares, counts
 
 
 def main() -> None:
@@ -65,17 +68,20 @@ def main() -> None:
     args = parser.parse_args()
     train, validation = (load_histories(args.data, split) for split in ("train", "validation"))
     catalogue = Catalogue.from_dataset(args.data, histories=train)
-    features = catalogue.features.dense(catalogue.film_ids)
-    table = Table("rank", "choices", "seconds", *(f"{low}-{high}" for low, high in PLACES))
+    features, histogram = catalogue.features.dense(catalogue.film_ids), rating_histogram(train, len(catalogue))
+    dataset = HistoryDataset(validation, LENGTH, leave_one_out=False, seed=args.seed, cut=False)
+    table = Table("rank", "choices", "likings", "seconds to fit", *(f"{low}-{high}" for low, high in PLACES))
     for rank in map(int, args.ranks.split(",")):
         started = time.monotonic()
         factors = fit_film_factors(train, features, rank, seed=args.seed)
         seconds = f"{time.monotonic() - started:.0f}"
-        for choices in (False, True):
-            found = errors(factors, validation, choices=choices, seed=args.seed)
-            cells = (f"{found.rmse(*places):.4f}" for places in PLACES)
-            table.add_row(str(rank), "yes" if choices else "no", seconds, *cells)
-    Console(width=140).print(table)
+        for choices, likings in ((False, False), (True, False), (True, True)):
+            model = untrained_model(features, histogram, factors, choices=choices, likings=likings)
+            squares, counts = errors_by_place(model, dataset)
+            rmse = (np.sqrt(squares[low : high + 1].sum() / counts[low : high + 1].sum()) for low, high in PLACES)
+            shown = ("yes" if part else "no" for part in (choices, likings))
+            table.add_row(str(rank), *shown, seconds, *(f"{value:.4f}" for value in rmse))
+    Console(width=150).print(table)
 
 
 if __name__ == "__main__":

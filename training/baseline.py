@@ -35,7 +35,7 @@ from training.publish.record import TrainingRecord, settings_of
 # Shrinkages of films and of users tried on validation users, in ratings of prior weight.
 SHRINKAGES = (2.0, 4.0, 8.0)
 # Ranks and penalties, tuned together.
-ALS_GRID = ((8, 16, 24), (10.0, 20.0, 40.0, 80.0))
+ALS_GRID = ((8, 16, 24), (10.0, 20.0, 40.0))
 RIDGE_GRID = ((8, 16, 32), (5.0, 10.0, 20.0, 40.0))
 BANDIT_GRID = ((4, 8, 16), (100.0, 200.0, 400.0, 800.0))
 # For als few sweeps over some of the users tell which is best, more over all make the model.

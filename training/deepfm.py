@@ -51,7 +51,8 @@ class DeepFMArguments:
         crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
             film does not have yet.
         head, user_size, embedding_size, film_embeddings, user_embeddings, mlp_sizes, use_linear, use_pairwise,
-            use_mlp, use_film_ids, dropout: see `DeepFMConfig`.
+            use_mlp, use_film_ids, dropout: see `DeepFMConfig`. The defaults, and those of the training, are what
+            `reel reproduce table-1` measures where films are known.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
@@ -63,8 +64,8 @@ class DeepFMArguments:
             "choices": HEADS,
         },
     )
-    user_size: int = field(default=16, metadata={"help": "length of a user's vector"})
-    embedding_size: int = field(default=16, metadata={"help": "length of a dense embedding"})
+    user_size: int = field(default=32, metadata={"help": "length of a user's vector"})
+    embedding_size: int = field(default=32, metadata={"help": "length of a dense embedding"})
     film_embeddings: int = field(default=1, metadata={"help": "dense embeddings of a film"})
     user_embeddings: int = field(default=1, metadata={"help": "dense embeddings of a user"})
     mlp_sizes: list[int] = field(
@@ -72,7 +73,7 @@ class DeepFMArguments:
     )
     use_linear: bool = field(default=True, metadata={"help": "with the linear part"})
     use_pairwise: bool = field(default=True, metadata={"help": "with the inner products of embeddings"})
-    use_mlp: bool = field(default=True, metadata={"help": "with the perceptron"})
+    use_mlp: bool = field(default=False, metadata={"help": "with the perceptron"})
     use_film_ids: bool = field(default=True, metadata={"help": "with terms and embeddings of each film's own"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability in embeddings and perceptron"})
 

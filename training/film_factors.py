@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 
 from data_prep.dataset import Histories
-from modeling.film_token_gpt2.running_taste import CHOICE_SHRINKAGE
-from training.baselines.film_space import principal_vectors, regress_on_features
+from modeling.film_token_gpt2.taste_process import CHOICE_SHRINKAGE
+from training.baselines.film_space import of_features, principal_axes, regress_on_features
 from training.rating_groups import RatingGroups
 
 SWEEPS = 12
@@ -54,11 +54,14 @@ class FilmFactors:
             choices: one user of thousands had next to no part in those.)
         feature_weights (`torch.FloatTensor` of shape `(features + 1, 2 * rank + 2)`): of the constant and the
             features, for films without ratings.
+        content_weights (`torch.FloatTensor` of shape `(features + 1, CONTENT_SIZE)`, or fewer columns where there are
+            fewer features): of the constant and the features, for the principal components of the features.
     """
 
     films: torch.Tensor
     by_fold: torch.Tensor
     feature_weights: torch.Tensor
+    content_weights: torch.Tensor
 
     @classmethod
     def empty(cls, num_films: int, num_features: int, rank: int, folds: int = FOLDS) -> FilmFactors:
@@ -68,6 +71,7 @@ class FilmFactors:
             torch.zeros(num_films, width),
             torch.zeros(folds, num_films, width),
             torch.zeros(num_features + 1, width),
+            torch.zeros(num_features + 1, min(CONTENT_SIZE, num_features)),
         )
 
 
@@ -118,6 +122,7 @@ class _FactorModel:
         self.share_alike = torch.from_numpy(np.bincount(self.alike, minlength=USERS_ALIKE) / len(lengths)).float()
         counts = np.bincount(self.films, minlength=self.num_films).astype(np.float32)
         self.weight = counts / (counts + FILM_SHRINKAGE)
+        self.content_weights = principal_axes(features, counts > 0, min(CONTENT_SIZE, features.shape[1]))
 
         generator = torch.Generator().manual_seed(seed)
         self.vectors = torch.randn(self.num_films, rank + 1, generator=generator) * INITIAL_SPREAD
@@ -218,8 +223,8 @@ class _FactorModel:
 
         popularity = torch.from_numpy(np.bincount(self.films, minlength=self.num_films)).double()
         directions = self.vectors[:, 1:] / self.vectors[:, 1:].norm(dim=1, keepdim=True).clamp(min=1e-6)
-        content = principal_vectors(self.features, popularity.numpy() > 0, min(CONTENT_SIZE, self.features.shape[1]))
-        films = torch.cat([directions.double(), torch.from_numpy(content).double()], dim=1)
+        content = of_features(self.features, self.content_weights)
+        films = torch.cat([directions.double(), torch.from_numpy(content)], dim=1)
         films = films - popularity @ films / popularity.sum()
         counts = np.bincount(self.users[drawn], minlength=self.num_users)
         offsets = torch.from_numpy(np.cumsum(counts) - counts)
@@ -281,6 +286,7 @@ def fit_film_factors(
         progress()
     of_choices = regress_on_features(choices.double().numpy(), model.weight, features).weights
     factors.feature_weights[:, :-1] = torch.from_numpy(np.concatenate([weights, of_choices], axis=1))
+    factors.content_weights = torch.from_numpy(model.content_weights).float()
     factors.feature_weights[0, 0] += model.mean
     factors.feature_weights[0, -1] = noise.mean() + model.spread.sum()
     return factors

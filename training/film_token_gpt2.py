@@ -24,7 +24,7 @@ from data_prep.dataset import Histories
 from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
-from training.film_factors import STEPS, FilmFactors, fit_film_factors
+from training.film_factors import CONTENT_SIZE, STEPS, FilmFactors, fit_film_factors
 from training.histories import HistoryCollator, HistoryDataset
 from training.output_folder import rating_histogram, save_model
 from training.progress import progress
@@ -70,6 +70,7 @@ class FilmTokenGPT2Arguments:
             num_hidden_layers=self.num_hidden_layers,
             num_attention_heads=self.num_attention_heads,
             factor_size=self.factor_size,
+            content_size=min(CONTENT_SIZE, num_features),
             dropout=self.dropout,
             film_dropout=self.film_dropout,
             embedding_shrinkage=self.embedding_shrinkage,
@@ -95,7 +96,13 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     factors = film_factors(histories, dense, model_args.factor_size, args)
     torch.manual_seed(args.seed)
     model = FilmTokenGPT2Model(config)
-    model.set_film_tables(torch.from_numpy(dense), torch.from_numpy(histogram), factors.films, factors.feature_weights)
+    model.set_film_tables(
+        torch.from_numpy(dense),
+        torch.from_numpy(histogram),
+        factors.films,
+        factors.feature_weights,
+        factors.content_weights,
+    )
     announce(started, args, model, "from a config, as there are no pretrained ones")
 
     trainer = RatingTrainer(
@@ -127,7 +134,7 @@ def film_factors(histories: Histories, features: np.ndarray, rank: int, args: Ra
     if args.process_index == 0:
         with progress("films' factors", STEPS) as advance:
             factors = fit_film_factors(histories, features, rank, seed=args.seed, progress=advance)
-    for table in (factors.films, factors.by_fold, factors.feature_weights):
+    for table in (factors.films, factors.by_fold, factors.feature_weights, factors.content_weights):
         sent = broadcast(table.to(args.device))
         table.copy_(sent)
     return factors

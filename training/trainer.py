@@ -50,7 +50,7 @@ class RatingTrainingArguments(TrainingArguments):
             the step, and training ends, saved, when they are over; `num_train_epochs` and `max_steps` are ignored.
         targets (`str`, defaults to `"hard"`): the loss's targets, `"hard"`, `"soft"` (the paper's soft labels) or
             `"hl-gauss"`.
-        squared_error (`float`, defaults to 0.1): weight in the loss of the squared error of the expected rating.
+        squared_error (`float`, defaults to 0.3): weight in the loss of the squared error of the expected rating.
         max_history_length (`int`, defaults to 256): ratings of a history that one training example holds, at most.
             Says nothing about predicting, which reads histories of any length.
         overwrite (`bool`, defaults to `False`): whether a non-empty output folder may be replaced.
@@ -87,7 +87,7 @@ class RatingTrainingArguments(TrainingArguments):
         default="hard", metadata={"help": "hard labels, soft: the paper's, or hl-gauss", "choices": list(TARGETS)}
     )
     squared_error: float = field(
-        default=0.1, metadata={"help": "weight of the expected rating's squared error in the loss"}
+        default=0.3, metadata={"help": "weight of the expected rating's squared error in the loss"}
     )
     max_history_length: int = field(default=256, metadata={"help": "ratings in a training example, at most"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})

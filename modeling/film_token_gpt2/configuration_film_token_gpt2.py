@@ -14,6 +14,10 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         num_hidden_layers (`int`, defaults to 3): transformer blocks.
         num_attention_heads (`int`, defaults to 4): attention heads; must divide `hidden_size`.
         factor_size (`int`, defaults to 32): numbers in a user's taste, and in a film's loadings.
+        content_size (`int`, defaults to 64): numbers that stand for a film's features in the space of likings.
+        liking_variance (`float`, defaults to 0.6): variance of what a user feels about the films of one corner of that
+            space, in squared ratings; 0 leaves likings out.
+        liking_reach (`float`, defaults to 0.13): how far in that space a liking reaches, in cosine.
         dropout (`float`, defaults to 0.0): dropout in embeddings, attention and residual branches, a probability.
         film_dropout (`float`, defaults to 0.02): share of a training batch's distinct films that are read as new
             ones: their learned embedding and all their rating statistics are withheld, so that the model practises
@@ -36,6 +40,9 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         num_hidden_layers: int = 3,
         num_attention_heads: int = 4,
         factor_size: int = 32,
+        content_size: int = 64,
+        liking_variance: float = 0.6,
+        liking_reach: float = 0.13,
         dropout: float = 0.0,
         film_dropout: float = 0.02,
         film_shrinkage: float = 5.0,
@@ -63,6 +70,11 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         ):
             if shrinkage <= 0:
                 raise ValueError(f"{name} must be above 0, got {shrinkage}")
+        if not 0 <= liking_variance < 4 or liking_reach <= 0:
+            raise ValueError(
+                "liking_variance must be from 0 to below 4 and liking_reach above 0, got "
+                f"{liking_variance} and {liking_reach}"
+            )
         if not 1 <= mean_rating <= 10:
             raise ValueError(f"mean_rating is on the 1..10 scale, got {mean_rating}")
         self.num_films = num_films
@@ -71,6 +83,9 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
         self.factor_size = factor_size
+        self.content_size = content_size
+        self.liking_variance = liking_variance
+        self.liking_reach = liking_reach
         self.dropout = dropout
         self.film_dropout = film_dropout
         self.film_shrinkage = film_shrinkage

@@ -11,14 +11,16 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
-from .running_taste import RatedFilms, Taste, expect, newcomer, read_ratings
+from .taste_process import Belief, Kernel, ProcessFilms, add_rating, expect, read_ratings
 
 NUM_RATINGS = 10
 # Pseudo-ratings of the overall rating distribution in a film's smoothed histogram.
 HISTOGRAM_SMOOTHING = 10.0
 # Ratings of prior weight in what is seen of a user's habits.
 USER_SHRINKAGE = 10.0
-# Logs of the prior's weights of a film's histogram and of the factor model, and its weight of the user's habits: where
+# How much a film's features say of its place in the film space, beside its loadings.
+CONTENT_WEIGHT = 0.7
+# Logs of the prior's weights of a film's histogram and of the process, and its weight of the user's habits: where
 # training begins.
 PRIOR_WEIGHTS = (-0.6, -0.8, 0.4)
 # Loadings are an eighth or so of what other inputs are.
@@ -46,9 +48,7 @@ class Films(NamedTuple):
     tokens: torch.Tensor  # (..., hidden_size)
     log_shares: torch.Tensor  # (..., 10), log of the smoothed shares of the ratings 1..10 among training users
     intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
-    loadings: torch.Tensor  # (..., factor_size)
-    choices: torch.Tensor  # (..., factor_size), what having chosen a film tells of a taste
-    noise: torch.Tensor  # (...), variance of a rating that no taste explains
+    process: ProcessFilms
 
 
 class UserState(NamedTuple):
@@ -63,7 +63,7 @@ class UserState(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """What the factor model expects of ratings."""
+    """What the process expects of ratings."""
 
     means: torch.Tensor  # (...), 1..10, not cut off at the ends
     variances: torch.Tensor  # (...)
@@ -75,7 +75,7 @@ class Memory(NamedTuple):
     keys_and_values: list[tuple[torch.Tensor, torch.Tensor]]  # of every block, (batch, heads, length, head size)
     padding: torch.Tensor  # (batch, length), True where the history has ended
     users: UserState  # after the history, (batch, 1, ...)
-    taste: Taste
+    belief: Belief
     sums: torch.Tensor  # (batch, 12), what `_user_states` sums up
 
 
@@ -101,7 +101,7 @@ class FilmTokenGPT2PreTrainedModel(PreTrainedModel):
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
             init.copy_(module.prior_weights, torch.tensor(PRIOR_WEIGHTS)[:, None] * torch.tensor([1.0, 0.0]))
-            for table in (module.film_features, module.rating_histogram, module.film_factors, module.feature_weights):
+            for _, table in module.named_buffers(recurse=False):
                 init.zeros_(table)
 
 
@@ -112,8 +112,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     The token at step `t` is the sum of film `t` (its features, a learned embedding, its factors and rating
     statistics), of the event before it (film and rating `t-1`) and of what the ratings before it say of the user. The
     logits are a prior and what the transformer adds to it, which is zero before training, so that an untrained model
-    is a fair baseline. The prior pools three opinions: the film's histogram, a factor model (see `running_taste`) that
-    holds a Gaussian belief about the user's taste, and the user's habits, which ratings they give at all.
+    is a fair baseline. The prior pools three opinions: the film's histogram, a Gaussian process over films
+    (see `taste_process`) that holds a belief about the user, and the user's habits, which ratings they give at all.
 
     Rating statistics and factors come from training users' ratings. A training user's own rating is one of them:
     `leave_one_out=True` takes it out of every statistic the model reads, and `film_factors` are then factors that the
@@ -124,6 +124,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     rating_histogram: torch.Tensor
     film_factors: torch.Tensor
     feature_weights: torch.Tensor
+    content_weights: torch.Tensor
 
     def __init__(self, config: FilmTokenGPT2Config):
         super().__init__(config)
@@ -135,6 +136,9 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         self.factor_widths = [1, config.factor_size, config.factor_size, 1]
         self.register_buffer("film_factors", torch.zeros(config.num_films, sum(self.factor_widths)))
         self.register_buffer("feature_weights", torch.zeros(config.num_features + 1, sum(self.factor_widths)))
+        # Features in fewer dimensions: what they say of a film's place among others.
+        self.register_buffer("content_weights", torch.zeros(config.num_features + 1, config.content_size))
+        self.kernel = Kernel(config.liking_variance, config.liking_reach)
 
         self.feature_projection = nn.Linear(config.num_features, width)
         self.film_embedding = nn.Embedding(config.num_films, width)
@@ -160,6 +164,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         rating_histogram: torch.Tensor,
         film_factors: torch.Tensor,
         feature_weights: torch.Tensor,
+        content_weights: torch.Tensor,
     ) -> None:
         """
         Fill in what is known of the films before training.
@@ -172,11 +177,14 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 and the noise variance.
             feature_weights (`torch.Tensor` of shape `(num_features + 1, 2 * factor_size + 2)`): what the constant and
                 the features say of the same for films without ratings.
+            content_weights (`torch.Tensor` of shape `(num_features + 1, content_size)`): what the constant and the
+                features say of a film's place among others.
         """
         self.film_features.copy_(film_features)
         self.rating_histogram.copy_(rating_histogram)
         self.film_factors.copy_(film_factors)
         self.feature_weights.copy_(feature_weights)
+        self.content_weights.copy_(content_weights)
         counts = rating_histogram.sum(0)
         self.config.mean_rating = float((counts * self._ratings()).sum() / counts.sum().clamp(min=1))
 
@@ -218,7 +226,6 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         What is known of `film_ids` (-1 is padding); `own_ratings` (same shape, 1..10) are taken out of the statistics,
         `factors` (..., 2 * factor_size + 2) are in the place of the model's own. Without tokens, those are zero-wide.
         """
-        padding = film_ids < 0
         distinct, positions = film_ids.clamp(min=0).unique(return_inverse=True)
         known = torch.ones_like(self.film_factors[distinct, 0])
         if self.training and self.config.film_dropout:
@@ -229,7 +236,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
         intercepts, loadings, choices, noise = factors.split(self.factor_widths, dim=-1)
-        noise = noise.clamp(min=1e-2)
+        # A part of what the factors took for noise are likings.
+        noise = (noise * (1 - self.kernel.variance / 4)).clamp(min=1e-2)
 
         histogram = F.embedding(positions, self.rating_histogram[distinct])
         if own_ratings is not None:
@@ -257,8 +265,13 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             # Content once per distinct film, not once per rating.
             content = F.embedding(positions, self._content(distinct, known, own_ratings is not None))
             tokens = content + self.statistics_projection(statistics)
-        loadings, choices = (part.masked_fill(padding[..., None], 0.0) for part in (loadings, choices))
-        return Films(tokens, log_shares, intercepts[..., 0], loadings, choices, noise[..., 0])
+        features = self.film_features[distinct]
+        content = F.normalize(self.content_weights[0] + features @ self.content_weights[1:], dim=-1)
+        content = CONTENT_WEIGHT * F.embedding(positions, content)
+        places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), content], dim=-1), dim=-1)
+        real = 1.0 - (film_ids < 0).to(noise.dtype)
+        process = ProcessFilms(loadings * real[..., None], choices * real[..., None], places, noise[..., 0], real)
+        return Films(tokens, log_shares, intercepts[..., 0], process)
 
     def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
         """
@@ -292,24 +305,22 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         scales = ((squares + USER_SHRINKAGE) / (counts + USER_SHRINKAGE)).sqrt()
         return UserState(counts[..., 0], tastes, scales[..., 0], habits, last_event)
 
-    def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Taste, torch.Tensor]:
+    def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Belief, torch.Tensor]:
         """
         What was expected of each rating of a history, the state before each and after the last `(batch, length + 1)`,
-        and, after the last, the taste and the sums `(batch, 12)`. Ratings of 0 are padding on the right; what follows
+        and, after the last, the belief and the sums `(batch, 12)`. Ratings of 0 are padding on the right; what follows
         the end of a history repeats its last state.
         """
-        real = (ratings > 0).to(films.noise.dtype)
+        real = films.process.real
         with torch.no_grad():
-            taste = newcomer(len(ratings), self.config.factor_size, films.noise)
-            rated = RatedFilms(films.loadings, films.choices, films.noise, real)
-            reading = read_ratings(taste, rated, (ratings - films.intercepts) * real)
+            reading = read_ratings(films.process, (ratings - films.intercepts) * real, self.kernel)
             expected = Expectation(films.intercepts + reading.means, reading.variances)
             usage = F.one_hot((ratings - 1).clamp(min=0), NUM_RATINGS)
             sums = torch.cat([torch.ones_like(real)[..., None], reading.surprises.square()[..., None], usage], dim=-1)
             sums = F.pad((sums * real[..., None]).cumsum(1), (0, 0, 1, 0))
         start = self.event_rating.weight[0].expand(len(ratings), 1, -1)
         events = torch.cat([start, self._events(films, ratings, expected)], dim=1)
-        return expected, self._user_states(sums, reading.tastes, events), reading.taste, sums[:, -1]
+        return expected, self._user_states(sums, reading.tastes, events), reading.belief, sums[:, -1]
 
     def _inputs(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
         numbers = [
@@ -395,7 +406,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     def read(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> Memory:
         """Read histories, shaped as in `predict`, once and for all: `score` and `glance` predict from what is kept."""
         films = self._films(history_films)
-        expected, users, taste, sums = self._read(films, history_ratings)
+        expected, users, belief, sums = self._read(films, history_ratings)
         lengths = (history_ratings > 0).sum(1)
         rows = torch.arange(len(lengths), device=lengths.device)
         before, after = (UserState(*(state[:, part] for state in users)) for part in (slice(-1), slice(-1, None)))
@@ -407,7 +418,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             ).past_key_values
             keys_and_values = [(layer.keys, layer.values) for layer in cache.layers]
         padding = torch.arange(history_films.shape[1], device=lengths.device) >= lengths[:, None]
-        return Memory(keys_and_values, padding, after, taste, sums)
+        return Memory(keys_and_values, padding, after, belief, sums)
 
     @torch.no_grad()
     def read_on(self, memory: Memory, film_ids: torch.Tensor, ratings: torch.Tensor) -> Memory:
@@ -420,7 +431,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             ratings (`torch.Tensor` of shape `(batch,)`): 1..10.
         """
         films, ratings = self._films(film_ids[:, None]), ratings[:, None]
-        expected = self._expect(memory.taste, films)
+        expected = self._expect(memory.belief, films)
         _, added = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
         if memory.keys_and_values:
             added = [
@@ -428,12 +439,13 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 for (keys, values), (key, value) in zip(memory.keys_and_values, added, strict=True)
             ]
         padding = torch.cat([memory.padding, torch.zeros_like(ratings, dtype=torch.bool)], dim=1)
-        rated = RatedFilms(films.loadings, films.choices, films.noise, torch.ones_like(films.noise))
-        reading = read_ratings(memory.taste, rated, ratings - films.intercepts)
+        belief = add_rating(memory.belief, films.process, ratings - films.intercepts, self.kernel)
+        surprises = (ratings - expected.means) / expected.variances.sqrt()
         usage = F.one_hot(ratings[:, 0] - 1, NUM_RATINGS)
-        sums = memory.sums + torch.cat([torch.ones_like(usage[:, :1]), reading.surprises.square(), usage], dim=-1)
-        users = self._user_states(sums[:, None], reading.taste.mean()[:, None], self._events(films, ratings, expected))
-        return Memory(added, padding, users, reading.taste, sums)
+        sums = memory.sums + torch.cat([torch.ones_like(surprises), surprises.square(), usage], dim=-1)
+        events = self._events(films, ratings, expected)
+        users = self._user_states(sums[:, None], belief.taste()[:, None], events)
+        return Memory(added, padding, users, belief, sums)
 
     @torch.no_grad()
     def score(self, memory: Memory, candidate_films: torch.Tensor, candidates_at_once: int = 2048) -> torch.Tensor:
@@ -441,7 +453,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         probabilities = []
         for chunk in candidate_films.split(max(1, candidates_at_once // len(candidate_films)), dim=1):
             films = self._films(chunk)
-            expected = self._expect(memory.taste, films)
+            expected = self._expect(memory.belief, films)
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
             rating_logits = self._prior_logits(films, memory.users, expected) + self.rating_head(hidden)
             probabilities.append(rating_logits.softmax(-1))
@@ -452,10 +464,10 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
         catalogue's films are worth scoring."""
         films = self._films(candidate_films, with_tokens=False)
-        return self._prior_logits(films, memory.users, self._expect(memory.taste, films)).softmax(-1)
+        return self._prior_logits(films, memory.users, self._expect(memory.belief, films)).softmax(-1)
 
-    def _expect(self, taste: Taste, films: Films) -> Expectation:
-        means, variances = expect(taste, films.loadings, films.noise)
+    def _expect(self, belief: Belief, films: Films) -> Expectation:
+        means, variances = expect(belief, films.process, self.kernel)
         return Expectation(films.intercepts + means, variances)
 
     def _attend_to_memory(

@@ -143,7 +143,7 @@ def test_factors_that_a_user_had_no_part_in_are_read_in_the_place_of_the_models_
 def test_reading_on_equals_reading_all_at_once(model, length):
     films, ratings = toy_history(length + 2)
     memory = model.read(films[:, :length], ratings[:, :length])
-    before = [tensor.clone() for tensor in (memory.padding, memory.sums, *memory.taste)]
+    before = [tensor.clone() for tensor in (memory.padding, memory.sums, memory.belief.factor)]
     candidates = torch.arange(12).expand(2, -1)
     unchanged = model.score(memory, candidates)
     longer = memory
@@ -152,7 +152,7 @@ def test_reading_on_equals_reading_all_at_once(model, length):
     torch.testing.assert_close(
         model.score(longer, candidates), model.predict(films, ratings, candidates), rtol=0, atol=1e-5
     )
-    assert all(map(torch.equal, before, (memory.padding, memory.sums, *memory.taste)))
+    assert all(map(torch.equal, before, (memory.padding, memory.sums, memory.belief.factor)))
     assert torch.equal(model.score(memory, candidates), unchanged)
 
 
@@ -182,11 +182,11 @@ def test_a_glance_is_what_the_prior_says(model):
 
 def test_an_untrained_model_is_its_prior():
     torch.manual_seed(0)
-    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2, factor_size=1)).eval()
+    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=3, num_features=2, factor_size=1, content_size=2)).eval()
     histogram = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 5, 90, 5], [10] * 10, [0] * 10]).float()
     # Intercept, loading, choice, noise.
     factors = torch.tensor([[8.9, 1.0, 0.0, 1.0], [5.5, 1.0, 0.0, 8.0], [6.5, 1.0, 0.0, 4.0]])
-    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 4))
+    model.set_film_tables(torch.randn(3, 2), histogram, factors, torch.zeros(3, 4), torch.zeros(3, 2))
     empty = torch.zeros(1, 0, dtype=torch.long)
     loved, spread, unknown = model.predict(empty, empty, torch.arange(3)[None])[0]
     ratings = torch.arange(1, 11).float()

@@ -11,12 +11,19 @@ NUM_FILMS = 30
 
 def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
     torch.manual_seed(seed)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "factor_size": 3, **settings}
+    shape = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "factor_size": 3,
+        "content_size": 4,
+        **settings,
+    }
     model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=NUM_FILMS, num_features=5, **shape))
     model.set_film_tables(
         torch.randn(NUM_FILMS, 5),
         torch.randint(0, 20, (NUM_FILMS, 10)).float(),
-        *toy_factors(NUM_FILMS, 5, model.config.factor_size),
+        *toy_factors(NUM_FILMS, 5, model.config),
     )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -24,14 +31,16 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
     return model.eval()
 
 
-def toy_factors(num_films: int, num_features: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Intercepts around 6, loadings, choices and noise variances above 1; and weights by which features guess them."""
+def toy_factors(num_films: int, num_features: int, config: FilmTokenGPT2Config) -> tuple[torch.Tensor, ...]:
+    """Intercepts around 6, loadings, choices and noise variances above 1; weights by which features guess them; and
+    weights of features in films' places."""
+    size = config.factor_size
     factors = torch.randn(num_films, 2 * size + 2) * 0.3
     weights = torch.randn(num_features + 1, 2 * size + 2) * 0.01
     for offsets in (factors, weights[0]):
         offsets[..., 0] += 6
         offsets[..., -1] = offsets[..., -1].abs() + 1
-    return factors, weights
+    return factors, weights, torch.randn(num_features + 1, config.content_size)
 
 
 def toy_history(length: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,9 +11,11 @@ import pytest
 
 from data_prep.dataset import load_histories
 from data_prep.errors import UserError
+from training.deepfm import DeepFMArguments
+from training.deepfm_trainer import DeepFMTrainingArguments
 from training.reproduction import experiments
 from training.reproduction.deepfm_runs import CURED, LARGE, SIMPLIFIED, Settings
-from training.reproduction.experiments import Experiment, Features, Laboratory, accuracy, mean_interval
+from training.reproduction.experiments import Experiment, Features, Laboratory, accuracy, gap_interval, mean_interval
 from training.reproduction.film_split import Pairs, SplitSize
 from training.reproduction.known_films import KNOWN_FILMS, compared, score_warm, train_on_known_films
 
@@ -42,6 +44,7 @@ def test_what_a_run_says(laboratory: Laboratory, features: Features, settings: S
     taken = run["curve"][run["epoch"] - 1]
     assert accuracy(run) == pytest.approx(taken["test_accuracy"])
     assert sum(run["cases"]) == run["test_ratings"] == 200
+    assert accuracy(run["train"]) == pytest.approx(taken["train_accuracy"])
     assert len(run["films"]) <= 20
     if settings.early_stopping:
         assert taken["held_out_loss"] == min(point["held_out_loss"] for point in run["curve"])
@@ -106,8 +109,19 @@ def test_intervals_over_films_and_splits() -> None:
     assert high - low == pytest.approx(2 * 1.96 * spread / np.sqrt(2), rel=0.25)
     low, high = mean_interval([mixed], [mixed])  # paired: nothing is left of the films' differences
     assert (low, high) == (0, 0)
+    low, high = gap_interval([right], [mixed])  # on other films: nothing is paired
+    assert low < accuracy(right) - accuracy(mixed) < high
+    assert high - low == pytest.approx(2 * 1.96 * spread, rel=0.25)
     with pytest.raises(AssertionError, match="other cases"):
         mean_interval([mixed], [{**mixed, "films": films[::-1]}])
+
+
+def test_the_commands_defaults_are_what_is_measured(tmp_path: Path) -> None:
+    config = DeepFMArguments("data").model_config()
+    assert {name: getattr(config, name) for name in KNOWN_FILMS.model} == KNOWN_FILMS.model
+    args = DeepFMTrainingArguments(output_dir=str(tmp_path))
+    assert {name: getattr(args, name) for name in KNOWN_FILMS.training} == KNOWN_FILMS.training
+    assert args.num_train_epochs == KNOWN_FILMS.epochs
 
 
 def test_films_that_are_known(tiny_dataset: Path) -> None:

@@ -102,6 +102,8 @@ CURED = Settings(
     },
     epochs=5,
 )
+# The same for the smaller splits, in batches so much smaller that it makes hundreds of steps there too, not twenty.
+CURED_SMALL = CURED.but(per_device_train_batch_size=1)
 
 
 def run(
@@ -124,8 +126,9 @@ def run(
     Returns:
         `settings`, `seed`, `seconds`; `curve`: a dict an epoch, with `epoch`, `train_accuracy` and `train_loss` on a
         draw of training ratings, `test_accuracy` and `test_loss` where there are test ratings and `held_out_loss`
-        with early stopping, losses being the mean squared error of P(reward); `epoch`, the one taken; `rmse` of the
-        expected rating; and by test film: `films`, `cases` and `correct` of that epoch.
+        with early stopping, losses being the mean squared error of P(reward); `epoch`, the one taken; of that epoch,
+        by film, `films`, `cases` and `correct` of the test ratings and, in `train`, of the training ratings; and
+        `rmse` of the expected rating of the test ratings.
 
     Raises:
         KeyboardInterrupt: training was stopped by a signal.
@@ -222,7 +225,10 @@ class _Measured:
         self.advance()
         if self.held_out is not None and point["held_out_loss"] > min(p["held_out_loss"] for p in self.curve):
             return
-        self.taken = {"epoch": point["epoch"]}
+        self.taken = {
+            "epoch": point["epoch"],
+            "train": by_film(_correct(probabilities["train"], self.train), self.train),
+        }
         if len(self.test):
             predicted = probabilities["test"]
             error = predicted @ np.arange(1, 11) - self.test.ratings

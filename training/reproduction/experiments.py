@@ -211,6 +211,13 @@ def accuracy(answer: Run) -> float:
     return sum(answer["correct"]) / sum(answer["cases"])
 
 
+def combined(answers: Sequence[Run], weights: Sequence[float]) -> Run:
+    """The answer whose accuracy is the weighted sum of those of answers on the same cases."""
+    assert all(answer["films"] == answers[0]["films"] for answer in answers), "answers on other cases"
+    correct = np.tensordot(weights, [answer["correct"] for answer in answers], axes=1)
+    return {"films": answers[0]["films"], "cases": answers[0]["cases"], "correct": correct.tolist()}
+
+
 def mean_interval(
     answers: Sequence[Run], others: Sequence[Run] | None = None, *, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
@@ -218,23 +225,35 @@ def mean_interval(
     The central 95 % of the mean accuracy of answers on several splits, or of its difference to that of others on the
     same cases, by bootstrap: splits are drawn with replacement, and films within each.
     """
-    columns = []
+    if others is not None:
+        answers = [combined(pair, (1, -1)) for pair in zip(answers, others, strict=True)]
+    draw = np.random.default_rng(seed)
+    return _interval(_resampled(answers, resamples, draw), draw)
+
+
+def gap_interval(
+    answers: Sequence[Run], others: Sequence[Run], *, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The same of the difference to the mean accuracy of others on other films of the same splits, as training films
+    are to test films: both are drawn."""
+    draw = np.random.default_rng(seed)
+    means = _resampled(answers, resamples, draw) - _resampled(others, resamples, draw)
+    return _interval(means, draw)
+
+
+def _resampled(answers: Sequence[Run], resamples: int, draw: np.random.Generator) -> np.ndarray:
+    """Accuracies on films drawn with replacement, [resamples, answers]."""
+    means = np.empty((resamples, len(answers)))
     for number, answer in enumerate(answers):
         correct, cases = (np.array(answer[name], dtype=np.float64) for name in ("correct", "cases"))
-        if others is not None:
-            assert answer["films"] == others[number]["films"], "answers on other cases"
-            correct = correct - np.array(others[number]["correct"])
-        columns.append((correct, cases))
-    return _bootstrap(columns, resamples, seed)
-
-
-def _bootstrap(columns: list[tuple[np.ndarray, np.ndarray]], resamples: int, seed: int) -> tuple[float, float]:
-    draw = np.random.default_rng(seed)
-    means = np.empty((resamples, len(columns)))
-    for number, (correct, cases) in enumerate(columns):
         for resample in range(resamples):
             films = draw.integers(len(cases), size=len(cases))
             means[resample, number] = correct[films].sum() / cases[films].sum()
-    seeds = draw.integers(len(columns), size=(resamples, len(columns)))
-    low, high = np.quantile(np.take_along_axis(means, seeds, axis=1).mean(1), (0.025, 0.975))
+    return means
+
+
+def _interval(means: np.ndarray, draw: np.random.Generator) -> tuple[float, float]:
+    """The central 95 % of the mean of as many splits as there are, drawn with replacement from [resamples, splits]."""
+    splits = draw.integers(means.shape[1], size=means.shape)
+    low, high = np.quantile(np.take_along_axis(means, splits, axis=1).mean(1), (0.025, 0.975))
     return float(low), float(high)

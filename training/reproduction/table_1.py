@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from training.reproduction import paper
-from training.reproduction.deepfm_runs import CURED, LARGE, SIMPLIFIED, Run, Settings
+from training.reproduction.deepfm_runs import CURED, CURED_SMALL, LARGE, SIMPLIFIED, Run, Settings
 from training.reproduction.experiments import Experiment, Features, Laboratory, accuracy, mean_interval
 from training.reproduction.film_split import SplitSize
 
@@ -58,9 +58,10 @@ class Plan:
         """Of the cured model, by the kind of features; none where nothing is held out."""
         if not SIZES[row].test_films:
             return {}
+        settings = CURED if CONFIGURATIONS[row] is SIMPLIFIED else CURED_SMALL
         return {
             kind: [
-                self._experiment(f"cured-{kind.replace(' ', '-')}", row, features, CURED, seed)
+                self._experiment(f"cured-{kind.replace(' ', '-')}", row, features, settings, seed)
                 for seed in range(self.seeds)
             ]
             for kind, features in CURED_FEATURES.items()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import training.baselines.als
+import training.rating_groups
 from data_prep.dataset import Histories
 from training.baselines.als import ResidualRatings, _solve, fit_film_vectors
 from training.rating_groups import RatingGroups
@@ -26,7 +26,7 @@ def histories(films: list[list[int]], ratings: list[list[int]]) -> Histories:
 
 @pytest.mark.parametrize("rows_per_batch", [4, 1 << 19])
 def test_one_side_is_a_ridge_regression_per_row(rows_per_batch, monkeypatch):
-    monkeypatch.setattr(training.baselines.als, "ROWS_PER_BATCH", rows_per_batch)
+    monkeypatch.setattr(training.rating_groups, "RATINGS_PER_BATCH", rows_per_batch)
     rng = np.random.default_rng(0)
     rows, columns, values = rng.integers(0, 6, 40), rng.integers(0, 5, 40), rng.normal(size=40).astype(np.float32)
     rows[rows == 3] = 4  # row 3 has nothing

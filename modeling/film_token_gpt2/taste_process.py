@@ -1,0 +1,127 @@
+"""
+What a history says of its user under a Gaussian process over films, after every rating.
+
+    rating(film) = intercept + loadings @ taste + liking(film) + N(0, noise)
+
+`taste` is a few numbers, N(0, identity) in advance; `liking` is what a user feels about films of one corner of the
+film space, alike for films whose places there are near. Both are known exactly after any number of ratings.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+# Ratings of prior weight in the mean of what the choice of films tells.
+CHOICE_SHRINKAGE = 10.0
+
+
+class ProcessFilms(NamedTuple):
+    """Films as the process has them; `real` is 0 for padding, whose loadings and choices are zeros."""
+
+    loadings: torch.Tensor  # (batch, length, rank)
+    choices: torch.Tensor  # (batch, length, rank), what having chosen a film tells of a taste, whatever its rating
+    places: torch.Tensor  # (batch, length, size), unit vectors
+    noise: torch.Tensor  # (batch, length), variances; above zero, for padding as well
+    real: torch.Tensor  # (batch, length)
+
+
+class Kernel(NamedTuple):
+    """The covariance of `liking`: `variance * exp((cosine of the places - 1) / reach)`."""
+
+    variance: float
+    reach: float
+
+
+class Belief(NamedTuple):
+    """What is known of users after their histories."""
+
+    films: ProcessFilms
+    factor: torch.Tensor  # (batch, length, length), Cholesky factor of the ratings' covariance
+    innovations: torch.Tensor  # (batch, length), ratings that the factor has whitened
+    gains: torch.Tensor  # (batch, length, rank), loadings that it has whitened
+
+    def told(self) -> torch.Tensor:
+        """The taste that the choice of films tells of, `(batch, rank)`."""
+        return self.films.choices.sum(1) / (self.films.real.sum(1) + CHOICE_SHRINKAGE)[:, None]
+
+    def taste(self) -> torch.Tensor:
+        """The mean taste, `(batch, rank)`. What the choice tells is where it began, and counts as far as the ratings
+        have left it open."""
+        told = self.told()[:, None]
+        return ((self.innovations[:, None] - told @ self.gains.mT) @ self.gains + told)[:, 0]
+
+
+class Reading(NamedTuple):
+    """What was believed before each rating of a history, and after the last."""
+
+    tastes: torch.Tensor  # (batch, length + 1, rank), mean tastes
+    means: torch.Tensor  # (batch, length), what was expected of each rating
+    variances: torch.Tensor  # (batch, length)
+    surprises: torch.Tensor  # (batch, length), ratings minus what was expected, in standard deviations
+    belief: Belief  # after the last
+
+
+def _covariance(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
+    liking = kernel.variance * ((one.places @ other.places.mT - 1) / kernel.reach).exp()
+    return one.loadings @ other.loadings.mT + liking * one.real[..., None] * other.real[:, None]
+
+
+def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> Reading:
+    """
+    Predict every rating of a history from those before it.
+
+    One Cholesky factor of the ratings' covariance holds the predictions from all prefixes of the history: its row `t`
+    knows of the ratings up to `t` alone. What the choice of films tells may change as the history goes on: a taste
+    expected to be `m` from the start, in the place of zero, adds to each prediction what the ratings before it have
+    left of `loadings @ m`.
+
+    Args:
+        films (`ProcessFilms`): the rated films.
+        ratings (`torch.Tensor` of shape `(batch, length)`): minus the films' intercepts; zeros are padding.
+        kernel (`Kernel`): of the likings.
+    """
+    factor = torch.linalg.cholesky(_covariance(films, films, kernel) + torch.diag_embed(films.noise))
+    whitened = torch.linalg.solve_triangular(factor, torch.cat([ratings[..., None], films.loadings], -1), upper=False)
+    innovations, gains = whitened[..., 0], whitened[..., 1:]
+    told = F.pad(films.choices.cumsum(1), (0, 0, 1, 0))
+    told = told / (F.pad(films.real.cumsum(1), (1, 0)) + CHOICE_SHRINKAGE)[..., None]
+
+    taken = (told @ gains.mT).tril(-1)  # (batch, length + 1, length), by each rating before
+    tastes = F.pad((gains * innovations[..., None]).cumsum(1), (0, 0, 1, 0)) + told - taken @ gains
+    before = factor.tril(-1)
+    means = (before @ innovations[..., None])[..., 0]
+    means = means + (films.loadings * told[:, :-1]).sum(-1) - (before * taken[:, :-1]).sum(-1)
+    deviations = factor.diagonal(dim1=-2, dim2=-1)
+    surprises = (ratings - means) / deviations
+    return Reading(tastes, means, deviations.square(), surprises, Belief(films, factor, innovations, gains))
+
+
+def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance, `(batch, films)` each, of ratings that would come next, less the films' intercepts."""
+    known = _covariance(belief.films, films, kernel)
+    known = torch.linalg.solve_triangular(belief.factor, known, upper=False)
+    told = belief.told()[..., None]
+    means = known.mT @ (belief.innovations[..., None] - belief.gains @ told) + films.loadings @ told
+    variances = films.loadings.square().sum(-1) + kernel.variance - known.square().sum(1)
+    return means[..., 0], variances.clamp(min=0) + films.noise
+
+
+def add_rating(belief: Belief, film: ProcessFilms, rating: torch.Tensor, kernel: Kernel) -> Belief:
+    """
+    A belief after one more rating of each user; the factor gets a row, nothing is computed again.
+
+    Args:
+        belief (`Belief`): before it.
+        film (`ProcessFilms`): of length 1.
+        rating (`torch.Tensor` of shape `(batch, 1)`): minus the film's intercept.
+    """
+    known = torch.linalg.solve_triangular(belief.factor, _covariance(belief.films, film, kernel), upper=False)
+    row = known.mT
+    variance = film.loadings.square().sum(-1) + kernel.variance + film.noise - known.square().sum(1)
+    deviation = variance.sqrt()[..., None]
+    factor = torch.cat([F.pad(belief.factor, (0, 1)), torch.cat([row, deviation], -1)], dim=1)
+    innovation = (rating - (row @ belief.innovations[..., None])[..., 0]) / deviation[..., 0]
+    gain = (film.loadings - row @ belief.gains) / deviation
+    films = ProcessFilms(*(torch.cat(parts, dim=1) for parts in zip(belief.films, film, strict=True)))
+    return Belief(films, factor, torch.cat([belief.innovations, innovation], 1), torch.cat([belief.gains, gain], 1))

@@ -1,0 +1,98 @@
+"""Beliefs about users: against the textbook formula of Gaussian processes, at once and rating by rating."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from modeling.film_token_gpt2.taste_process import (
+    CHOICE_SHRINKAGE,
+    Kernel,
+    ProcessFilms,
+    add_rating,
+    expect,
+    read_ratings,
+)
+
+RANK, LENGTH = 3, 9
+KERNEL = Kernel(0.7, 0.4)
+
+
+def random_films(length: int) -> ProcessFilms:
+    loadings, choices, places = torch.randn(3, 2, length, RANK, dtype=torch.float64)
+    noise = torch.rand(2, length, dtype=torch.float64) + 0.5
+    return ProcessFilms(
+        loadings, choices, torch.nn.functional.normalize(places, dim=-1), noise, torch.ones_like(noise)
+    )
+
+
+@pytest.fixture
+def history() -> tuple[ProcessFilms, torch.Tensor]:
+    torch.manual_seed(0)
+    return random_films(LENGTH), torch.randn(2, LENGTH, dtype=torch.float64)
+
+
+def direct(history, film: ProcessFilms, user: int, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean and variance of the rating of `film` (of length 1) after a history, and the mean taste."""
+    films, ratings = history
+    loadings, choices, places, noise, _ = (part[user, :length] for part in films)
+    told = choices.sum(0) / (length + CHOICE_SHRINKAGE)
+
+    def likings(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return KERNEL.variance * ((one @ other.T - 1) / KERNEL.reach).exp()
+
+    covariance = loadings @ loadings.T + likings(places, places) + torch.diag(noise)
+    weights = torch.linalg.solve(covariance, ratings[user, :length] - loadings @ told)
+    own = film.loadings[user]
+    shared = own @ loadings.T + likings(film.places[user], places)
+    variance = own @ own.T + KERNEL.variance + film.noise[user] - shared @ torch.linalg.solve(covariance, shared.T)
+    return (own @ told + shared @ weights)[0], variance[0, 0], told + loadings.T @ weights
+
+
+def place(films: ProcessFilms, start: int) -> ProcessFilms:
+    return ProcessFilms(*(part[:, start : start + 1] for part in films))
+
+
+def test_every_prefix_equals_the_formula(history):
+    films, ratings = history
+    reading = read_ratings(films, ratings, KERNEL)
+    for user in range(2):
+        for length in range(LENGTH):
+            mean, variance, taste = direct(history, place(films, length), user, length)
+            torch.testing.assert_close(reading.means[user, length], mean)
+            torch.testing.assert_close(reading.variances[user, length], variance)
+            torch.testing.assert_close(reading.tastes[user, length], taste)
+            surprise = (ratings[user, length] - mean) / variance.sqrt()
+            torch.testing.assert_close(reading.surprises[user, length], surprise)
+        _, _, taste = direct(history, place(films, 0), user, LENGTH)
+        torch.testing.assert_close(reading.tastes[user, LENGTH], taste)
+        torch.testing.assert_close(reading.belief.taste()[user], taste)
+
+
+def test_padding_teaches_nothing(history):
+    films, ratings = history
+    candidate = random_films(1)
+    mean, variance, taste = direct(history, candidate, 0, 4)
+    for part in (films.loadings, films.choices, films.real, ratings):
+        part[:, 4:] = 0
+    reading = read_ratings(films, ratings, KERNEL)
+    for position in range(4, LENGTH + 1):
+        torch.testing.assert_close(reading.tastes[0, position], taste)
+    means, variances = expect(reading.belief, candidate, KERNEL)
+    torch.testing.assert_close(means[0, 0], mean)
+    torch.testing.assert_close(variances[0, 0], variance)
+
+
+@pytest.mark.parametrize("length", [0, 1, 6])
+def test_reading_on_equals_reading_at_once(history, length):
+    films, ratings = history
+    belief = read_ratings(ProcessFilms(*(part[:, :length] for part in films)), ratings[:, :length], KERNEL).belief
+    for position in range(length, LENGTH):
+        belief = add_rating(belief, place(films, position), ratings[:, position : position + 1], KERNEL)
+    candidate = random_films(1)
+    means, variances = expect(belief, candidate, KERNEL)
+    for user in range(2):
+        mean, variance, taste = direct(history, candidate, user, LENGTH)
+        torch.testing.assert_close(means[user, 0], mean)
+        torch.testing.assert_close(variances[user, 0], variance)
+        torch.testing.assert_close(belief.taste()[user], taste)
