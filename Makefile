@@ -11,7 +11,7 @@ REEL_DATA ?= data/sample
 REEL_MODEL ?= models/sample
 MINUTES ?= 1
 # A smaller, more careful model than the default: the sample has 537 training users.
-SAMPLE_MODEL := --hidden-size 64 --num-hidden-layers 2 --dropout 0.2 --embedding-shrinkage 200 \
+SAMPLE_MODEL := --hidden-size 64 --num-hidden-layers 2 --factor-size 8 --dropout 0.2 --embedding-shrinkage 200 \
 	--learning-rate 1e-3 --squared-error 0.2
 
 BIN := .venv/bin
