@@ -4,9 +4,9 @@
 
 The report (JSON) has every metric with its 95 % interval and every paired difference; RMSE and reward accuracy by
 history length are printed too. Histories without an order are also read in several, and the report says by how much
-predictions differ. Where the data set has films kept back (`--cold-films`), they are scored as split cold_<split>.
-With `--policy` the report also says what the models' rankings are worth. `training/cases.py` and `training/policy.py`
-say what is measured and for whom, `training/metrics.py` how.
+predictions differ. Films that the data set keeps back (`--cold-films`) are scored as split cold_<split>. With
+`--policy` the report also says what the models' rankings are worth. `training/cases.py` and `training/policy.py` say
+what is measured and for whom, `training/metrics.py` how.
 """
 
 from __future__ import annotations
