@@ -270,7 +270,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         content = CONTENT_WEIGHT * F.embedding(positions, content)
         places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), content], dim=-1), dim=-1)
         real = 1.0 - (film_ids < 0).to(noise.dtype)
-        process = ProcessFilms(loadings * real[..., None], choices * real[..., None], places, noise[..., 0], real)
+        parts = (loadings * real[..., None], choices * real[..., None], places, noise[..., 0], real)
+        process = ProcessFilms(*(part.float() for part in parts))  # Cholesky factors need single precision
         return Films(tokens, log_shares, intercepts[..., 0], process)
 
     def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
@@ -312,7 +313,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         the end of a history repeats its last state.
         """
         real = films.process.real
-        with torch.no_grad():
+        with torch.no_grad(), self._single_precision():
             reading = read_ratings(films.process, (ratings - films.intercepts) * real, self.kernel)
             expected = Expectation(films.intercepts + reading.means, reading.variances)
             usage = F.one_hot((ratings - 1).clamp(min=0), NUM_RATINGS)
@@ -439,7 +440,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 for (keys, values), (key, value) in zip(memory.keys_and_values, added, strict=True)
             ]
         padding = torch.cat([memory.padding, torch.zeros_like(ratings, dtype=torch.bool)], dim=1)
-        belief = add_rating(memory.belief, films.process, ratings - films.intercepts, self.kernel)
+        with self._single_precision():
+            belief = add_rating(memory.belief, films.process, ratings - films.intercepts, self.kernel)
         surprises = (ratings - expected.means) / expected.variances.sqrt()
         usage = F.one_hot(ratings[:, 0] - 1, NUM_RATINGS)
         sums = memory.sums + torch.cat([torch.ones_like(surprises), surprises.square(), usage], dim=-1)
@@ -467,8 +469,13 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         return self._prior_logits(films, memory.users, self._expect(memory.belief, films)).softmax(-1)
 
     def _expect(self, belief: Belief, films: Films) -> Expectation:
-        means, variances = expect(belief, films.process, self.kernel)
+        with self._single_precision():
+            means, variances = expect(belief, films.process, self.kernel)
         return Expectation(films.intercepts + means, variances)
+
+    def _single_precision(self) -> torch.autocast:
+        """Where the process computes, whatever autocast makes of the rest."""
+        return torch.autocast(self.device.type, enabled=False)
 
     def _attend_to_memory(
         self, hidden: torch.Tensor, memory: Memory

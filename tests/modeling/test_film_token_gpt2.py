@@ -130,6 +130,17 @@ def test_an_added_film_is_what_a_film_without_ratings_is():
     torch.testing.assert_close(model(twice, ratings).rating_logits, model(films, ratings).rating_logits)
 
 
+def test_mixed_precision_leaves_the_process_alone(model):
+    films, ratings = toy_history(20)
+    candidates = torch.arange(6).expand(2, -1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = model(films, ratings).expected_rating
+        predicted = model.predict(films, ratings, candidates)
+        model.read_on(model.read(films, ratings), films[:, 0], ratings[:, 0])
+    torch.testing.assert_close(mixed.float(), model(films, ratings).expected_rating, rtol=0, atol=0.3)
+    torch.testing.assert_close(predicted.float(), model.predict(films, ratings, candidates), rtol=0, atol=0.1)
+
+
 def test_factors_that_a_user_had_no_part_in_are_read_in_the_place_of_the_models_own(model):
     films, ratings = toy_history(7)
     own = model.film_factors[films]
