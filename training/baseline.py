@@ -39,7 +39,7 @@ ALS_GRID = ((8, 16, 24), (10.0, 20.0, 40.0))
 RIDGE_GRID = ((8, 16, 32), (5.0, 10.0, 20.0, 40.0))
 BANDIT_GRID = ((4, 8, 16), (100.0, 200.0, 400.0, 800.0))
 # For als few sweeps over some of the users tell which is best, more over all make the model.
-TUNING_USERS, TUNING_SWEEPS, SWEEPS = 10_000, 4, 10
+TUNING_USERS, TUNING_SWEEPS, SWEEPS = 20_000, 4, 10
 BANDIT_HISTORY = 200  # ratings of the histories after which the bandit learns from training users, at most
 
 
