@@ -41,14 +41,18 @@ class Belief(NamedTuple):
     innovations: torch.Tensor  # (batch, length), ratings that the factor has whitened
     gains: torch.Tensor  # (batch, length, rank), loadings that it has whitened
 
-    def told(self) -> torch.Tensor:
-        """The taste that the choice of films tells of, `(batch, rank)`."""
-        return self.films.choices.sum(1) / (self.films.real.sum(1) + CHOICE_SHRINKAGE)[:, None]
+    def told(self, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        """The taste that the choice of films tells of, `(batch, 1, rank)`; with each of `chosen` (batch, films, rank),
+        `choices` of one more film, `(batch, films, rank)`."""
+        total, counts = self.films.choices.sum(1, keepdim=True), self.films.real.sum(1)[:, None, None]
+        if chosen is not None:
+            total, counts = total + chosen, counts + 1
+        return total / (counts + CHOICE_SHRINKAGE)
 
     def taste(self) -> torch.Tensor:
         """The mean taste, `(batch, rank)`. What the choice tells is where it began, and counts as far as the ratings
         have left it open."""
-        told = self.told()[:, None]
+        told = self.told()
         return ((self.innovations[:, None] - told @ self.gains.mT) @ self.gains + told)[:, 0]
 
 
@@ -74,7 +78,8 @@ def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> 
     One Cholesky factor of the ratings' covariance holds the predictions from all prefixes of the history: its row `t`
     knows of the ratings up to `t` alone. What the choice of films tells may change as the history goes on: a taste
     expected to be `m` from the start, in the place of zero, adds to each prediction what the ratings before it have
-    left of `loadings @ m`.
+    left of `loadings @ m`. A film that is to be rated has been chosen too, and tells of itself: people see what they
+    expect to like.
 
     Args:
         films (`ProcessFilms`): the rated films.
@@ -84,14 +89,14 @@ def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> 
     factor = torch.linalg.cholesky(_covariance(films, films, kernel) + torch.diag_embed(films.noise))
     whitened = torch.linalg.solve_triangular(factor, torch.cat([ratings[..., None], films.loadings], -1), upper=False)
     innovations, gains = whitened[..., 0], whitened[..., 1:]
-    told = F.pad(films.choices.cumsum(1), (0, 0, 1, 0))
-    told = told / (F.pad(films.real.cumsum(1), (1, 0)) + CHOICE_SHRINKAGE)[..., None]
-
-    taken = (told @ gains.mT).tril(-1)  # (batch, length + 1, length), by each rating before
-    tastes = F.pad((gains * innovations[..., None]).cumsum(1), (0, 0, 1, 0)) + told - taken @ gains
+    told = films.choices.cumsum(1) / (films.real.cumsum(1) + CHOICE_SHRINKAGE)[..., None]
     before = factor.tril(-1)
-    means = (before @ innovations[..., None])[..., 0]
-    means = means + (films.loadings * told[:, :-1]).sum(-1) - (before * taken[:, :-1]).sum(-1)
+    taken = (told @ gains.mT).tril(-1)  # by each rating before
+    means = (before @ innovations[..., None])[..., 0] + (films.loadings * told).sum(-1) - (before * taken).sum(-1)
+
+    told = F.pad(told, (0, 0, 1, 0))
+    left = (told @ gains.mT).tril(-1) @ gains
+    tastes = F.pad((gains * innovations[..., None]).cumsum(1), (0, 0, 1, 0)) + told - left
     deviations = factor.diagonal(dim1=-2, dim2=-1)
     surprises = (ratings - means) / deviations
     return Reading(tastes, means, deviations.square(), surprises, Belief(films, factor, innovations, gains))
@@ -101,8 +106,9 @@ def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.T
     """Mean and variance, `(batch, films)` each, of ratings that would come next, less the films' intercepts."""
     known = _covariance(belief.films, films, kernel)
     known = torch.linalg.solve_triangular(belief.factor, known, upper=False)
-    told = belief.told()[..., None]
-    means = known.mT @ (belief.innovations[..., None] - belief.gains @ told) + films.loadings @ told
+    told = belief.told(films.choices)
+    means = known.mT @ belief.innovations[..., None]
+    means = means + ((films.loadings - known.mT @ belief.gains) * told).sum(-1, keepdim=True)
     variances = films.loadings.square().sum(-1) + kernel.variance - known.square().sum(1)
     return means[..., 0], variances.clamp(min=0) + films.noise
 

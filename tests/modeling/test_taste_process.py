@@ -36,17 +36,19 @@ def direct(history, film: ProcessFilms, user: int, length: int) -> tuple[torch.T
     """Mean and variance of the rating of `film` (of length 1) after a history, and the mean taste."""
     films, ratings = history
     loadings, choices, places, noise, _ = (part[user, :length] for part in films)
-    told = choices.sum(0) / (length + CHOICE_SHRINKAGE)
+    before = choices.sum(0) / (length + CHOICE_SHRINKAGE)
+    told = (choices.sum(0) + film.choices[user, 0]) / (length + 1 + CHOICE_SHRINKAGE)
 
     def likings(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         return KERNEL.variance * ((one @ other.T - 1) / KERNEL.reach).exp()
 
     covariance = loadings @ loadings.T + likings(places, places) + torch.diag(noise)
+    taste = before + loadings.T @ torch.linalg.solve(covariance, ratings[user, :length] - loadings @ before)
     weights = torch.linalg.solve(covariance, ratings[user, :length] - loadings @ told)
     own = film.loadings[user]
     shared = own @ loadings.T + likings(film.places[user], places)
     variance = own @ own.T + KERNEL.variance + film.noise[user] - shared @ torch.linalg.solve(covariance, shared.T)
-    return (own @ told + shared @ weights)[0], variance[0, 0], told + loadings.T @ weights
+    return (own @ told + shared @ weights)[0], variance[0, 0], taste
 
 
 def place(films: ProcessFilms, start: int) -> ProcessFilms:
