@@ -6,6 +6,7 @@ Gradio writes an upload to disk before any code of ours sees it, and its File co
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import shutil
 import tempfile
@@ -15,8 +16,10 @@ from pathlib import Path
 ABANDONED_AFTER = 600  # seconds; an upload that no handler ever picked up
 
 
+@functools.cache  # Gradio has one temporary folder in a process: a second would take the uploads of the first away
 def private_folder() -> Path:
-    """A new folder only this user can read, known to Gradio as its temporary folder, gone when the process ends."""
+    """The folder of this process that only this user can read, known to Gradio as its temporary folder, and gone when
+    the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="reel-space-")).resolve()  # mkdtemp gives it mode 700
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -142,11 +142,17 @@ def test_leftovers_are_swept(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["young"]
 
 
-def test_uploads_go_to_a_folder_that_only_this_user_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "anywhere")
+def test_uploads_go_to_a_folder_that_only_this_user_reads() -> None:
     folder = private_folder()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+
+
+def test_a_second_page_in_the_process_leaves_the_first_ones_uploads_where_they_are() -> None:
+    demo.load_space(demo.SPACE).build_app(FakeRecommender())
+    folder = os.environ["GRADIO_TEMP_DIR"]
+    demo.load_space(demo.SPACE).build_app(FakeRecommender())
+    assert os.environ["GRADIO_TEMP_DIR"] == folder
 
 
 def test_filters_reach_the_recommender(service: Service) -> None:
