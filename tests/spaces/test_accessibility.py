@@ -17,8 +17,11 @@ OPTIONS = {"resultTypes": ["violations"]}
 
 def faults(page: Any) -> list[str]:
     """Every serious or critical fault of what is shown now, with its place."""
-    # Gradio fades things in and out; text in between has the contrast of neither.
-    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})))")
+    # Gradio fades things in and out; text in between has the contrast of neither. What turns for ever has no end.
+    page.evaluate(
+        "document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity)"
+        ".forEach((one) => one.finish())"
+    )
     return [
         f"{violation['impact']} {violation['id']} at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
         for violation in axe.run(page, options=OPTIONS).response["violations"]
