@@ -1,19 +1,20 @@
 """
 Does it help to ask about the right films? `reel.next_film` against popular and random questions.
 
-    python -m benchmarks.next_film --model models/sample --data data/sample [--splits validation test]
+    python -m benchmarks.next_film --model models/sample --data data/sample [--splits validation] [--draws 10]
 
-Ten ratings of every user are held out. The others are what this person can answer: questions come from the 400
-best-known films, and one about a film without a rating is answered by "not seen". Nobody of these splits was trained
-on. The held-out ratings are predicted from the answers. Prints for each way of asking the RMSE after so many answers
-and after so many questions, the difference to popular questions with its 95 % interval (bootstrap over users), and how
-many questions the last answer took.
+Ten ratings of every user are held out, anew in every draw. The others are what this person can answer: questions come
+from the 400 best-known films, and one about a film without a rating is answered by "not seen". Nobody of these splits
+was trained on. The held-out ratings are predicted from the answers. Prints for each way of asking the RMSE after so
+many answers and after so many questions, the difference of the most telling questions to the others with its 95 %
+interval (bootstrap over users), and how many questions the last answer took.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -63,19 +64,21 @@ def asked(way: str, asking: NextFilm, known: dict[str, int], chance: np.random.G
         yield history
 
 
-def collect(recommender: Recommender, data: str, splits: Sequence[str]) -> tuple[pa.Table, dict[str, float]]:
-    """Cases of all users and ways: columns of `predict_cases`, and `user`, `way`, `kind` ("answers" or "questions"),
-    `count`, `rating`; and the mean number of questions that the last of `ANSWERS` took."""
+def collect(
+    recommender: Recommender, data: str, splits: Sequence[str], draws: int
+) -> tuple[pa.Table, dict[str, float]]:
+    """Cases of all users, draws and ways: columns of `predict_cases`, and `user`, `way`, `kind` ("answers" or
+    "questions"), `count`, `rating`; and the mean number of questions that the last of `ANSWERS` took."""
     asking = NextFilm(recommender)
     ids, rows = recommender.catalogue.film_ids, []
     cost: dict[str, list[int]] = {way: [] for way in WAYS}
     askable = {ids[row] for row in asking.rows}
-    number = 0
-    for split in splits:
+    for place_of_split, split in enumerate(splits):
         histories = load_histories(data, split)
-        for user in tracked(range(len(histories)), split):
+        for user, draw in tracked(list(product(range(len(histories)), range(draws))), split):
+            number = place_of_split + len(splits) * user
             rated = [(ids[film], int(rating)) for film, rating in zip(*histories.history(user), strict=True)]
-            chance = np.random.default_rng((7, number))
+            chance = np.random.default_rng((7, number, draw))
             order = chance.permutation(len(rated))
             targets = [rated[place] for place in order[:TARGETS]]
             known = dict(rated[place] for place in order[TARGETS:])
@@ -95,7 +98,6 @@ def collect(recommender: Recommender, data: str, splits: Sequence[str]) -> tuple
                 for kind, count, history in marks:
                     for film, rating in targets:
                         rows.append((number, way, kind, count, history, film, rating))
-            number += 1
     users, ways, kinds, counts, asked_of, films_asked, given = zip(*rows, strict=True)
     table = pa.table(
         {
@@ -116,34 +118,37 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--model", required=True)
     options.add_argument("--data", required=True)
-    options.add_argument("--splits", nargs="+", default=["validation", "test"])
+    options.add_argument("--splits", nargs="+", default=["validation"])
+    options.add_argument("--draws", type=int, default=10, help="of the held-out ratings of every user (10)")
     args = options.parse_args()
     recommender = Recommender.from_pretrained(args.model)
-    cases, cost = collect(recommender, args.data, args.splits)
+    cases, cost = collect(recommender, args.data, args.splits, args.draws)
     ratings = cases["rating"].to_numpy()
     squares = (recommender.predict_cases(cases) @ RATINGS - ratings) ** 2
     users, way_of, kind_of, count_of = (
         cases[name].to_numpy(zero_copy_only=False) for name in ("user", "way", "kind", "count")
     )
-    people = int(users.max()) + 1
+    of, places = np.unique(users, return_inverse=True)
+    people = len(of)
     chance = np.random.default_rng(0)
     drawn = np.stack([np.bincount(chance.integers(people, size=people), minlength=people) for _ in range(RESAMPLES)])
-    table = Table(box=None, title=f"{people} users, {TARGETS} held-out ratings each: RMSE (difference to popular)")
-    for heading in ("after", *WAYS):
+    telling, *others = WAYS
+    table = Table(box=None, title=f"{people} users, {args.draws} draws of {TARGETS} held-out ratings each: RMSE")
+    for heading in ("after", *WAYS, *(f"{telling} - {way}" for way in others)):
         table.add_column(heading, justify="right")
     for kind, counts in (("answers", ANSWERS), ("questions", QUESTIONS)):
         for count in counts:
-            errors = {}
+            whole, resampled = {}, {}
             for way in WAYS:
                 chosen = (way_of == way) & (kind_of == kind) & (count_of == count)
-                errors[way] = np.bincount(users[chosen], squares[chosen], people) / TARGETS
-            popular = np.sqrt(drawn @ errors["popular"] / people)
-            cells = []
-            for way, error in errors.items():
-                low, high = interval(np.sqrt(drawn @ error / people) - popular)
-                difference = np.sqrt(error.mean()) - np.sqrt(errors["popular"].mean())
-                note = "" if way == "popular" else f" ({difference:+.3f} [{low:+.3f}, {high:+.3f}])"
-                cells.append(f"{np.sqrt(error.mean()):.3f}{note}")
+                error = np.bincount(places[chosen], squares[chosen], people)
+                cases_of = np.bincount(places[chosen], minlength=people)
+                whole[way] = np.sqrt(error.sum() / cases_of.sum())
+                resampled[way] = np.sqrt((drawn @ error) / (drawn @ cases_of))
+            cells = [f"{whole[way]:.3f}" for way in WAYS]
+            for way in others:
+                low, high = interval(resampled[telling] - resampled[way])
+                cells.append(f"{whole[telling] - whole[way]:+.3f} [{low:+.3f}, {high:+.3f}]")
             table.add_row(f"{count} {kind}", *cells)
     Console(width=160).print(table)
     for way, questions in cost.items():

@@ -1,4 +1,4 @@
-"""Every `reel` command that the documentation names exists, and so do its options."""
+"""Every command of ours that the documentation names exists, and so do its options."""
 
 from __future__ import annotations
 
@@ -51,3 +51,15 @@ def test_commands_exist(document: str) -> None:
         assert verb is not None, f"{document}: {command}"
         for option in re.findall(r"(?<!\S)--[a-z][\w-]*", command):
             assert option in help_of(verb), f"{document}: {command}: no {option}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_programs_exist(document: str) -> None:
+    """`python -m benchmarks.NAME`, `python benchmarks/NAME.py`: there is such a file, and it names the options."""
+    text = (REPOSITORY / document).read_text(encoding="utf-8").replace("\\\n", " ")
+    for module, path, rest in re.findall(r"python (?:-m (benchmarks\.\w+)|(benchmarks/\w+\.py))([^`\n#]*)", text):
+        file = REPOSITORY / (path or module.replace(".", "/") + ".py")
+        assert file.is_file(), f"{document}: {file.name}"
+        source = file.read_text(encoding="utf-8")
+        for option in re.findall(r"(?<!\S)--[a-z][\w-]*", rest):
+            assert f'"{option}"' in source, f"{document}: {file.name}: no {option}"
