@@ -70,11 +70,16 @@ def train_on_known_films(
     """
     split = split_by_rating(pairs, HELD_OUT_SHARE, seed)
     histories = _histories(split)
-    deepfm = train(split.train, split.num_users, features, settings, seed)
-    precision = settings.training["user_penalty"]
-    fit_user_prior(deepfm, *draw_histories(histories, seed), precision=precision)
     baselines = {kind: fit_baseline(kind, histories, validation, len(features), seed) for kind in BASELINES}
-    return KnownFilms(deepfm.eval(), baselines, histories, split.test)
+    return KnownFilms(fit_deepfm(histories, features, seed, settings), baselines, histories, split.test)
+
+
+def fit_deepfm(histories: Histories, features: np.ndarray, seed: int, settings: Settings = KNOWN_FILMS) -> DeepFMModel:
+    """DeepFM trained on all ratings of some users, ready for these and for new ones; the arguments are those of
+    `train_on_known_films`."""
+    deepfm = train(Pairs.of(histories), len(histories), features, settings, seed)
+    fit_user_prior(deepfm, *draw_histories(histories, seed), precision=settings.training["user_penalty"])
+    return deepfm.eval()
 
 
 def _histories(split: Split) -> Histories:
