@@ -100,6 +100,10 @@ class FilmTokenGPT2PreTrainedModel(PreTrainedModel):
             # With a silent head the model starts as its prior, and training adds to it.
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
+            # So does the process: as the factor model has it.
+            init.zeros_(module.process_head.weight)
+            init.zeros_(module.process_head.bias)
+            init.zeros_(module.kernel_scales)
             init.copy_(module.prior_weights, torch.tensor(PRIOR_WEIGHTS)[:, None] * torch.tensor([1.0, 0.0]))
             for _, table in module.named_buffers(recurse=False):
                 init.zeros_(table)
@@ -138,8 +142,6 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         self.register_buffer("feature_weights", torch.zeros(config.num_features + 1, sum(self.factor_widths)))
         # Features in fewer dimensions: what they say of a film's place among others.
         self.register_buffer("content_weights", torch.zeros(config.num_features + 1, config.content_size))
-        self.kernel = Kernel(config.liking_variance, config.liking_reach)
-
         self.feature_projection = nn.Linear(config.num_features, width)
         self.film_embedding = nn.Embedding(config.num_films, width)
         self.statistics_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
@@ -148,6 +150,19 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         self.event_projection = nn.Linear(3 * width, width, bias=False)
         self.event_rating = nn.Embedding(NUM_RATINGS + 1, width)
         self.user_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
+
+        # What a film's content adds to what the factor model has of it: to its intercept, loadings, choices and place,
+        # and to the logs of its noise variance and of how strong its likings are.
+        self.process_widths = [
+            1,
+            config.factor_size,
+            config.factor_size,
+            config.factor_size + config.content_size,
+            1,
+            1,
+        ]
+        self.process_head = nn.Linear(width, sum(self.process_widths))
+        self.kernel_scales = nn.Parameter(torch.zeros(2))  # logs, of variance and reach
 
         self.transformer = GPT2Model(config.gpt2_config())
         self.transformer.wpe = NoPositions()  # type: ignore[assignment]
@@ -207,6 +222,12 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         )
         self.config.num_films += added
 
+    @property
+    def kernel(self) -> Kernel:
+        """The covariance of likings."""
+        variance, reach = self.kernel_scales.exp()
+        return Kernel(self.config.liking_variance * variance, self.config.liking_reach * reach)
+
     def _ratings(self) -> torch.Tensor:
         return torch.arange(1, NUM_RATINGS + 1, device=self.film_features.device, dtype=self.film_features.dtype)
 
@@ -235,9 +256,9 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         if not known.all():
             guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
-        intercepts, loadings, choices, noise = factors.split(self.factor_widths, dim=-1)
-        # A part of what the factors took for noise are likings.
-        noise = (noise * (1 - self.kernel.variance / 4)).clamp(min=1e-2)
+        # What is said of films' content is computed once per distinct film, not once per rating.
+        content = self._content(distinct, known, own_ratings is not None)
+        intercepts, process = self._process(film_ids, distinct, positions, factors, content)
 
         histogram = F.embedding(positions, self.rating_histogram[distinct])
         if own_ratings is not None:
@@ -256,23 +277,45 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                     log_shares - overall.log(),
                     means - mean,
                     counts.log1p() / 5 - 1,
-                    intercepts - mean,
-                    LOADINGS_SCALE * loadings,
-                    noise.log(),
+                    intercepts[..., None] - mean,
+                    LOADINGS_SCALE * process.loadings,
+                    process.noise.log()[..., None],
                 ],
                 dim=-1,
             )
-            # Content once per distinct film, not once per rating.
-            content = F.embedding(positions, self._content(distinct, known, own_ratings is not None))
-            tokens = content + self.statistics_projection(statistics)
-        features = self.film_features[distinct]
-        content = F.normalize(self.content_weights[0] + features @ self.content_weights[1:], dim=-1)
-        content = CONTENT_WEIGHT * F.embedding(positions, content)
-        places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), content], dim=-1), dim=-1)
-        real = 1.0 - (film_ids < 0).to(noise.dtype)
-        parts = (loadings * real[..., None], choices * real[..., None], places, noise[..., 0], real)
-        process = ProcessFilms(*(part.float() for part in parts))  # Cholesky factors need single precision
-        return Films(tokens, log_shares, intercepts[..., 0], process)
+            tokens = F.embedding(positions, content) + self.statistics_projection(statistics)
+        return Films(tokens, log_shares, intercepts, process)
+
+    def _process(
+        self,
+        film_ids: torch.Tensor,
+        distinct: torch.Tensor,
+        positions: torch.Tensor,
+        factors: torch.Tensor,
+        content: torch.Tensor,
+    ) -> tuple[torch.Tensor, ProcessFilms]:
+        """
+        Films as the process has them, and their intercepts (...): by their `factors` (..., 2 * factor_size + 2) and by
+        what training has made of their content. `film_ids` is `distinct[positions]`, or -1; `content` (distinct,
+        hidden_size).
+        """
+        with self._single_precision():  # what Cholesky factors need
+            corrections = F.embedding(positions, self.process_head(content.float())).split(self.process_widths, dim=-1)
+            intercepts, loadings, choices, noise = factors.float().split(self.factor_widths, dim=-1)
+            features = self.content_weights[0] + self.film_features[distinct] @ self.content_weights[1:]
+            features = CONTENT_WEIGHT * F.embedding(positions, F.normalize(features, dim=-1))
+            places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), features], dim=-1), dim=-1)
+            real = 1.0 - (film_ids < 0).to(noise.dtype)
+            process = ProcessFilms(
+                loadings=(loadings + corrections[1] / LOADINGS_SCALE) * real[..., None],
+                choices=(choices + corrections[2] / LOADINGS_SCALE) * real[..., None],
+                places=F.normalize(places + corrections[3], dim=-1),
+                strengths=corrections[5][..., 0].exp() * real,
+                # A part of what the factors took for noise are likings.
+                noise=(noise * (1 - self.config.liking_variance / 4) * corrections[4].exp()).clamp(min=1e-2)[..., 0],
+                real=real,
+            )
+            return (intercepts + corrections[0])[..., 0], process
 
     def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
         """
@@ -313,7 +356,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         the end of a history repeats its last state.
         """
         real = films.process.real
-        with torch.no_grad(), self._single_precision():
+        with self._single_precision():
             reading = read_ratings(films.process, (ratings - films.intercepts) * real, self.kernel)
             expected = Expectation(films.intercepts + reading.means, reading.variances)
             usage = F.one_hot((ratings - 1).clamp(min=0), NUM_RATINGS)

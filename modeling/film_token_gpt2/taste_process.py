@@ -4,7 +4,8 @@ What a history says of its user under a Gaussian process over films, after every
     rating(film) = intercept + loadings @ taste + liking(film) + N(0, noise)
 
 `taste` is a few numbers, N(0, identity) in advance; `liking` is what a user feels about films of one corner of the
-film space, alike for films whose places there are near. Both are known exactly after any number of ratings.
+film space, alike for films whose places there are near, and stronger for some films than for others. Both are known
+exactly after any number of ratings.
 """
 
 from typing import NamedTuple
@@ -17,20 +18,21 @@ CHOICE_SHRINKAGE = 10.0
 
 
 class ProcessFilms(NamedTuple):
-    """Films as the process has them; `real` is 0 for padding, whose loadings and choices are zeros."""
+    """Films as the process has them; `real` is 0 for padding, whose loadings, choices and strengths are zeros."""
 
     loadings: torch.Tensor  # (batch, length, rank)
     choices: torch.Tensor  # (batch, length, rank), what having chosen a film tells of a taste, whatever its rating
     places: torch.Tensor  # (batch, length, size), unit vectors
+    strengths: torch.Tensor  # (batch, length), of likings
     noise: torch.Tensor  # (batch, length), variances; above zero, for padding as well
     real: torch.Tensor  # (batch, length)
 
 
 class Kernel(NamedTuple):
-    """The covariance of `liking`: `variance * exp((cosine of the places - 1) / reach)`."""
+    """The covariance of `liking`: both films' strengths times `variance * exp((cosine of the places - 1) / reach)`."""
 
-    variance: float
-    reach: float
+    variance: torch.Tensor  # of no dimensions, like the next
+    reach: torch.Tensor
 
 
 class Belief(NamedTuple):
@@ -68,7 +70,12 @@ class Reading(NamedTuple):
 
 def _covariance(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
     liking = kernel.variance * ((one.places @ other.places.mT - 1) / kernel.reach).exp()
-    return one.loadings @ other.loadings.mT + liking * one.real[..., None] * other.real[:, None]
+    return one.loadings @ other.loadings.mT + liking * one.strengths[..., None] * other.strengths[:, None]
+
+
+def _variances(films: ProcessFilms, kernel: Kernel) -> torch.Tensor:
+    """In advance, and without noise: `(batch, length)`."""
+    return films.loadings.square().sum(-1) + kernel.variance * films.strengths.square()
 
 
 def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> Reading:
@@ -109,7 +116,7 @@ def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.T
     told = belief.told(films.choices)
     means = known.mT @ belief.innovations[..., None]
     means = means + ((films.loadings - known.mT @ belief.gains) * told).sum(-1, keepdim=True)
-    variances = films.loadings.square().sum(-1) + kernel.variance - known.square().sum(1)
+    variances = _variances(films, kernel) - known.square().sum(1)
     return means[..., 0], variances.clamp(min=0) + films.noise
 
 
@@ -124,7 +131,7 @@ def add_rating(belief: Belief, film: ProcessFilms, rating: torch.Tensor, kernel:
     """
     known = torch.linalg.solve_triangular(belief.factor, _covariance(belief.films, film, kernel), upper=False)
     row = known.mT
-    variance = film.loadings.square().sum(-1) + kernel.variance + film.noise - known.square().sum(1)
+    variance = _variances(film, kernel) + film.noise - known.square().sum(1)
     deviation = variance.sqrt()[..., None]
     factor = torch.cat([F.pad(belief.factor, (0, 1)), torch.cat([row, deviation], -1)], dim=1)
     innovation = (rating - (row @ belief.innovations[..., None])[..., 0]) / deviation[..., 0]

@@ -15,15 +15,14 @@ from modeling.film_token_gpt2.taste_process import (
 )
 
 RANK, LENGTH = 3, 9
-KERNEL = Kernel(0.7, 0.4)
+KERNEL = Kernel(torch.tensor(0.7, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64))
 
 
 def random_films(length: int) -> ProcessFilms:
     loadings, choices, places = torch.randn(3, 2, length, RANK, dtype=torch.float64)
-    noise = torch.rand(2, length, dtype=torch.float64) + 0.5
-    return ProcessFilms(
-        loadings, choices, torch.nn.functional.normalize(places, dim=-1), noise, torch.ones_like(noise)
-    )
+    strengths, noise = torch.rand(2, 2, length, dtype=torch.float64) + 0.5
+    places = torch.nn.functional.normalize(places, dim=-1)
+    return ProcessFilms(loadings, choices, places, strengths, noise, torch.ones_like(noise))
 
 
 @pytest.fixture
@@ -35,19 +34,20 @@ def history() -> tuple[ProcessFilms, torch.Tensor]:
 def direct(history, film: ProcessFilms, user: int, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean and variance of the rating of `film` (of length 1) after a history, and the mean taste."""
     films, ratings = history
-    loadings, choices, places, noise, _ = (part[user, :length] for part in films)
+    loadings, choices, places, strengths, noise, _ = (part[user, :length] for part in films)
     before = choices.sum(0) / (length + CHOICE_SHRINKAGE)
     told = (choices.sum(0) + film.choices[user, 0]) / (length + 1 + CHOICE_SHRINKAGE)
 
-    def likings(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        return KERNEL.variance * ((one @ other.T - 1) / KERNEL.reach).exp()
+    def likings(one: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+        return KERNEL.variance * ((one @ places.T - 1) / KERNEL.reach).exp() * strength[:, None] * strengths
 
-    covariance = loadings @ loadings.T + likings(places, places) + torch.diag(noise)
+    covariance = loadings @ loadings.T + likings(places, strengths) + torch.diag(noise)
     taste = before + loadings.T @ torch.linalg.solve(covariance, ratings[user, :length] - loadings @ before)
     weights = torch.linalg.solve(covariance, ratings[user, :length] - loadings @ told)
-    own = film.loadings[user]
-    shared = own @ loadings.T + likings(film.places[user], places)
-    variance = own @ own.T + KERNEL.variance + film.noise[user] - shared @ torch.linalg.solve(covariance, shared.T)
+    own, strength = film.loadings[user], film.strengths[user]
+    shared = own @ loadings.T + likings(film.places[user], strength)
+    variance = own @ own.T + KERNEL.variance * strength.square() + film.noise[user]
+    variance = variance - shared @ torch.linalg.solve(covariance, shared.T)
     return (own @ told + shared @ weights)[0], variance[0, 0], taste
 
 
@@ -75,7 +75,7 @@ def test_padding_teaches_nothing(history):
     films, ratings = history
     candidate = random_films(1)
     mean, variance, taste = direct(history, candidate, 0, 4)
-    for part in (films.loadings, films.choices, films.real, ratings):
+    for part in (films.loadings, films.choices, films.strengths, films.real, ratings):
         part[:, 4:] = 0
     reading = read_ratings(films, ratings, KERNEL)
     for position in range(4, LENGTH + 1):
