@@ -29,6 +29,10 @@ os.environ.update(
     REEL_CACHE_DIR=str(_HOME / "cache"),
     GRADIO_ANALYTICS_ENABLED="False",
 )
+# Users stand in a data set where the keyed hashes of their names put them, and draws go by where they stand: with a
+# key made anew, every run of the tests would draw others.
+(_HOME / "config").mkdir()
+(_HOME / "config" / "user_id.key").write_bytes(b"the tests' key, for user names..")
 
 TINY_USERS, TINY_FILMS = 60, 80
 _GENRES = ("Drama", "Comedy", "Thriller", "Horror", "Animation", "Documentary")

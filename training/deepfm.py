@@ -64,8 +64,8 @@ class DeepFMArguments:
             "choices": HEADS,
         },
     )
-    user_size: int = field(default=32, metadata={"help": "length of a user's vector"})
-    embedding_size: int = field(default=32, metadata={"help": "length of a dense embedding"})
+    user_size: int = field(default=48, metadata={"help": "length of a user's vector"})
+    embedding_size: int = field(default=48, metadata={"help": "length of a dense embedding"})
     film_embeddings: int = field(default=1, metadata={"help": "dense embeddings of a film"})
     user_embeddings: int = field(default=1, metadata={"help": "dense embeddings of a user"})
     mlp_sizes: list[int] = field(

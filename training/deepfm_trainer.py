@@ -25,7 +25,7 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
     Arguments of a [`DeepFMTrainer`]: those of [`RatingTrainingArguments`] and these.
 
     Args:
-        user_penalty (`float`, defaults to 3.0): precision of the prior that pulls every training user's vector to
+        user_penalty (`float`, defaults to 10.0): precision of the prior that pulls every training user's vector to
             zero: half of this times its squared length counts as much as one rating's loss, once a user.
         film_penalty (`float`, defaults to 10.0): the same for the vector of a film's own, where films have one.
         feature_penalty (`float`, defaults to 150.0): the same for the weights by which a film's features make its
@@ -37,8 +37,8 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
     `targets` and `squared_error` matter to the head `"ratings"` alone. `weight_decay` is for what has no prior of its
     own. `max_history_length` is how many ratings of a validation user are known.
 
-    Changed defaults: batches of 64 blocks of 256 ratings, two epochs, AdamW at 5e-3 with no weight decay and beta2
-    0.999, a rate that falls along a cosine, soft labels with no squared error, histories of 100 ratings.
+    Changed defaults: batches of 64 blocks of 256 ratings, four epochs, AdamW at 5e-3 with no weight decay and beta2
+    0.999, a rate that falls along a cosine, no squared error, histories of 100 ratings.
     """
 
     per_device_train_batch_size: int = field(
@@ -49,14 +49,13 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
     lr_scheduler_type: str = field(default="cosine", metadata={"help": "how the rate changes, without --max-minutes"})
     weight_decay: float = field(default=0.0, metadata={"help": "decoupled weight decay of AdamW"})
     adam_beta2: float = field(default=0.999, metadata={"help": "decay of AdamW's second moment"})
-    num_train_epochs: float = field(default=2.0, metadata={"help": "epochs, where no --max-minutes are given"})
-    targets: str = field(default="soft", metadata=RatingTrainingArguments.__dataclass_fields__["targets"].metadata)
+    num_train_epochs: float = field(default=4.0, metadata={"help": "epochs, where no --max-minutes are given"})
     squared_error: float = field(
         default=0.0, metadata={"help": "weight of the expected rating's squared error in the loss"}
     )
     max_history_length: int = field(default=100, metadata={"help": "known ratings of a validation user, at most"})
 
-    user_penalty: float = field(default=3.0, metadata={"help": "precision of the prior of training users' vectors"})
+    user_penalty: float = field(default=10.0, metadata={"help": "precision of the prior of training users' vectors"})
     film_penalty: float = field(default=10.0, metadata={"help": "precision of the prior of films' own vectors"})
     feature_penalty: float = field(default=150.0, metadata={"help": "precision of the prior of features' weights"})
     early_stopping_patience: int = field(

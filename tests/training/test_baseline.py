@@ -29,7 +29,7 @@ def test_every_kind_holds_beside_the_film_mean(models: dict[str, Recommender], t
     assert judge.lengths == [0, 1, 2, 5]
     errors = {kind: judge.squared_error(recommender.model, 5) for kind, recommender in models.items()}  # type: ignore[arg-type]
     assert max(errors.values()) < 1.1 * errors["film-mean"], errors
-    assert errors["als"] < 0.85 * errors["film-mean"]
+    assert errors["als"] < 0.9 * errors["shrunk-bias"], errors  # the ratings hold a taste, and biases have none
     for recommender in models.values():
         spreads = recommender.model.spreads
         assert len(spreads) == 4

@@ -92,6 +92,7 @@ SIMPLIFIED = LARGE.but(
 CURED = Settings(
     model={"head": "ratings", "user_size": 16, "use_mlp": False, "dropout": 0.0},
     training={
+        "targets": "soft",
         "learning_rate": 5e-3,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 30,
