@@ -63,3 +63,15 @@ def test_programs_exist(document: str) -> None:
         source = file.read_text(encoding="utf-8")
         for option in re.findall(r"(?<!\S)--[a-z][\w-]*", rest):
             assert f'"{option}"' in source, f"{document}: {file.name}: no {option}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_recipes_exist(document: str) -> None:
+    """`accelerate launch --config_file RECIPE -m training.NAME`: there is such a recipe, and NAME has the options."""
+    text = (REPOSITORY / document).read_text(encoding="utf-8").replace("\\\n", " ")
+    for recipe, name, rest in re.findall(
+        r"^.*accelerate launch --config_file (\S+) -m training\.(\w+)(.*)$", text, re.M
+    ):
+        assert (REPOSITORY / recipe).is_file(), f"{document}: {recipe}"
+        for option in re.findall(r"(?<!\S)--[a-z][\w-]*", rest):
+            assert option in help_of(f"train {name.replace('_', '-')}"), f"{document}: {name}: no {option}"
