@@ -22,10 +22,15 @@ _BLOCK = re.compile(r"^```bash\n(.*?)^```", re.M | re.S)
 _INLINE = re.compile(r"`(reel [^`]+)`")
 
 
+def text_of(document: str) -> str:
+    """A document with its continued lines joined."""
+    return (REPOSITORY / document).read_text(encoding="utf-8").replace("\\\n", " ")
+
+
 def commands(document: str) -> list[str]:
     """The commands of a document's shell blocks and of its running text, each on one line."""
-    text = (REPOSITORY / document).read_text(encoding="utf-8")
-    lines = "\n".join(_BLOCK.findall(text)).replace("\\\n", " ").splitlines()
+    text = text_of(document)
+    lines = "\n".join(_BLOCK.findall(text)).splitlines()
     inline = (" ".join(found.split()) for found in _INLINE.findall(_BLOCK.sub("", text)))
     return [line.split(" #")[0].strip() for line in (*lines, *inline) if line.startswith("reel ")]
 
@@ -56,8 +61,8 @@ def test_commands_exist(document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_programs_exist(document: str) -> None:
     """`python -m benchmarks.NAME`, `python benchmarks/NAME.py`: there is such a file, and it names the options."""
-    text = (REPOSITORY / document).read_text(encoding="utf-8").replace("\\\n", " ")
-    for module, path, rest in re.findall(r"python (?:-m (benchmarks\.\w+)|(benchmarks/\w+\.py))([^`\n#]*)", text):
+    programs = r"python (?:-m (benchmarks\.\w+)|(benchmarks/\w+\.py))([^`\n#]*)"
+    for module, path, rest in re.findall(programs, text_of(document)):
         file = REPOSITORY / (path or module.replace(".", "/") + ".py")
         assert file.is_file(), f"{document}: {file.name}"
         source = file.read_text(encoding="utf-8")
@@ -68,10 +73,8 @@ def test_programs_exist(document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_recipes_exist(document: str) -> None:
     """`accelerate launch --config_file RECIPE -m training.NAME`: there is such a recipe, and NAME has the options."""
-    text = (REPOSITORY / document).read_text(encoding="utf-8").replace("\\\n", " ")
-    for recipe, name, rest in re.findall(
-        r"^.*accelerate launch --config_file (\S+) -m training\.(\w+)(.*)$", text, re.M
-    ):
+    launches = re.compile(r"accelerate launch --config_file (\S+) -m training\.(\w+)(.*)$", re.M)
+    for recipe, name, rest in launches.findall(text_of(document)):
         assert (REPOSITORY / recipe).is_file(), f"{document}: {recipe}"
         for option in re.findall(r"(?<!\S)--[a-z][\w-]*", rest):
             assert option in help_of(f"train {name.replace('_', '-')}"), f"{document}: {name}: no {option}"

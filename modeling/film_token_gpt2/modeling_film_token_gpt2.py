@@ -142,6 +142,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         self.register_buffer("feature_weights", torch.zeros(config.num_features + 1, sum(self.factor_widths)))
         # Features in fewer dimensions: what they say of a film's place among others.
         self.register_buffer("content_weights", torch.zeros(config.num_features + 1, config.content_size))
+
         self.feature_projection = nn.Linear(config.num_features, width)
         self.film_embedding = nn.Embedding(config.num_films, width)
         self.statistics_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
@@ -153,14 +154,8 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
 
         # What a film's content adds to what the factor model has of it: to its intercept, loadings, choices and place,
         # and to the logs of its noise variance and of how strong its likings are.
-        self.process_widths = [
-            1,
-            config.factor_size,
-            config.factor_size,
-            config.factor_size + config.content_size,
-            1,
-            1,
-        ]
+        size = config.factor_size
+        self.process_widths = [1, size, size, size + config.content_size, 1, 1]
         self.process_head = nn.Linear(width, sum(self.process_widths))
         self.kernel_scales = nn.Parameter(torch.zeros(2))  # logs, of variance and reach
 
@@ -299,23 +294,25 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         what training has made of their content. `film_ids` is `distinct[positions]`, or -1; `content` (distinct,
         hidden_size).
         """
-        with self._single_precision():  # what Cholesky factors need
-            corrections = F.embedding(positions, self.process_head(content.float())).split(self.process_widths, dim=-1)
-            intercepts, loadings, choices, noise = factors.float().split(self.factor_widths, dim=-1)
+        precision = self.film_features.dtype  # whatever autocast makes of the rest: Cholesky factors need it
+        with self._without_autocast():
+            corrections = F.embedding(positions, self.process_head(content.to(precision)))
+            raised, turned, told, moved, louder, stronger = corrections.split(self.process_widths, dim=-1)
+            intercepts, loadings, choices, noise = factors.to(precision).split(self.factor_widths, dim=-1)
             features = self.content_weights[0] + self.film_features[distinct] @ self.content_weights[1:]
             features = CONTENT_WEIGHT * F.embedding(positions, F.normalize(features, dim=-1))
             places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), features], dim=-1), dim=-1)
-            real = 1.0 - (film_ids < 0).to(noise.dtype)
+            real = 1.0 - (film_ids < 0).to(precision)
             process = ProcessFilms(
-                loadings=(loadings + corrections[1] / LOADINGS_SCALE) * real[..., None],
-                choices=(choices + corrections[2] / LOADINGS_SCALE) * real[..., None],
-                places=F.normalize(places + corrections[3], dim=-1),
-                strengths=corrections[5][..., 0].exp() * real,
+                loadings=(loadings + turned / LOADINGS_SCALE) * real[..., None],
+                choices=(choices + told / LOADINGS_SCALE) * real[..., None],
+                places=F.normalize(places + moved, dim=-1),
+                strengths=stronger[..., 0].exp() * real,
                 # A part of what the factors took for noise are likings.
-                noise=(noise * (1 - self.config.liking_variance / 4) * corrections[4].exp()).clamp(min=1e-2)[..., 0],
+                noise=(noise * (1 - self.config.liking_variance / 4) * louder.exp()).clamp(min=1e-2)[..., 0],
                 real=real,
             )
-            return (intercepts + corrections[0])[..., 0], process
+            return (intercepts + raised)[..., 0], process
 
     def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
         """
@@ -356,7 +353,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         the end of a history repeats its last state.
         """
         real = films.process.real
-        with self._single_precision():
+        with self._without_autocast():
             reading = read_ratings(films.process, (ratings - films.intercepts) * real, self.kernel)
             expected = Expectation(films.intercepts + reading.means, reading.variances)
             usage = F.one_hot((ratings - 1).clamp(min=0), NUM_RATINGS)
@@ -483,7 +480,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 for (keys, values), (key, value) in zip(memory.keys_and_values, added, strict=True)
             ]
         padding = torch.cat([memory.padding, torch.zeros_like(ratings, dtype=torch.bool)], dim=1)
-        with self._single_precision():
+        with self._without_autocast():
             belief = add_rating(memory.belief, films.process, ratings - films.intercepts, self.kernel)
         surprises = (ratings - expected.means) / expected.variances.sqrt()
         usage = F.one_hot(ratings[:, 0] - 1, NUM_RATINGS)
@@ -516,12 +513,12 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         return torch.cat(probabilities, dim=1)
 
     def _expect(self, belief: Belief, films: Films) -> Expectation:
-        with self._single_precision():
+        with self._without_autocast():
             means, variances = expect(belief, films.process, self.kernel)
         return Expectation(films.intercepts + means, variances)
 
-    def _single_precision(self) -> torch.autocast:
-        """Where the process computes, whatever autocast makes of the rest."""
+    def _without_autocast(self) -> torch.autocast:
+        """Where the process computes."""
         return torch.autocast(self.device.type, enabled=False)
 
     def _attend_to_memory(
