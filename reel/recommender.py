@@ -165,18 +165,23 @@ class Recommender:
     def _memories(self) -> Memories:
         return Memories(self.model)
 
+    @cached_property
+    def _films(self) -> Any:
+        """What a model that `reads_on` knows of the films, once for all people."""
+        return self.model.catalogue()
+
     @torch.inference_mode()
     def _glance(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         memory = self._memories.of(history_films, history_ratings)
         rows = torch.from_numpy(candidates)[None].to(self.model.device)
-        return self.model.glance(memory, rows)[0].float().cpu().numpy()
+        return self.model.glance(memory, rows, catalogue=self._films)[0].float().cpu().numpy()
 
     @torch.inference_mode()
     def _predict(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         if self.reads_on:
             memory = self._memories.of(history_films, history_ratings)
             rows = torch.from_numpy(np.asarray(candidates, dtype=np.int64))[None].to(self.model.device)
-            return self.model.score(memory, rows)[0].float().cpu().numpy()
+            return self.model.score(memory, rows, catalogue=self._films)[0].float().cpu().numpy()
         tensors = (
             torch.from_numpy(np.asarray(array, dtype=np.int64))
             for array in (history_films, history_ratings, candidates)
@@ -378,7 +383,7 @@ class Recommender:
             raise UserError(f"no film can be added to this model: {error}") from error
         self.catalogue = catalogue
         self.model.config.catalogue_digest = catalogue.digest
-        for name in ("genres", "years", "groups", "film_space"):  # made of the catalogue as it was
+        for name in ("genres", "years", "groups", "film_space", "_films"):  # made of the catalogue as it was
             self.__dict__.pop(name, None)
         return ids
 

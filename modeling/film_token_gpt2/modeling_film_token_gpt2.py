@@ -50,6 +50,11 @@ class Films(NamedTuple):
     intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
     process: ProcessFilms
 
+    def at(self, rows: torch.Tensor) -> "Films":
+        """Those in some rows of what is known of all films."""
+        process = ProcessFilms(*(part[rows] for part in self.process))
+        return Films(self.tokens[rows], self.log_shares[rows], self.intercepts[rows], process)
+
 
 class UserState(NamedTuple):
     """What a history says of its user at some positions: everything a prediction reads beside the transformer's
@@ -490,11 +495,32 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         return Memory(added, padding, users, belief, sums)
 
     @torch.no_grad()
-    def score(self, memory: Memory, candidate_films: torch.Tensor, candidates_at_once: int = 2048) -> torch.Tensor:
-        """What `predict` returns, of histories that have been read."""
+    def catalogue(self, films_at_once: int = 16384) -> Films:
+        """
+        What the model knows of every film, `(num_films, ...)`, with its weights as they are now. With it, `score` and
+        `glance` need not work out again for every person what is the same for all.
+        """
+        chunks = torch.arange(self.config.num_films, device=self.device).split(films_at_once)
+        films = [self._films(chunk) for chunk in chunks]
+        return Films(
+            tokens=torch.cat([part.tokens for part in films]),
+            log_shares=torch.cat([part.log_shares for part in films]),
+            intercepts=torch.cat([part.intercepts for part in films]),
+            process=ProcessFilms(*map(torch.cat, zip(*(part.process for part in films), strict=True))),
+        )
+
+    @torch.no_grad()
+    def score(
+        self,
+        memory: Memory,
+        candidate_films: torch.Tensor,
+        candidates_at_once: int = 1024,
+        catalogue: Films | None = None,
+    ) -> torch.Tensor:
+        """What `predict` returns, of histories that have been read; `catalogue` is what that method returns."""
         probabilities = []
         for chunk in candidate_films.split(max(1, candidates_at_once // len(candidate_films)), dim=1):
-            films = self._films(chunk)
+            films = self._films(chunk) if catalogue is None else catalogue.at(chunk)
             expected = self._expect(memory.belief, films)
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
             rating_logits = self._prior_logits(films, memory.users, expected) + self.rating_head(hidden)
@@ -502,12 +528,18 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()
-    def glance(self, memory: Memory, candidate_films: torch.Tensor, candidates_at_once: int = 16384) -> torch.Tensor:
+    def glance(
+        self,
+        memory: Memory,
+        candidate_films: torch.Tensor,
+        candidates_at_once: int = 1024,
+        catalogue: Films | None = None,
+    ) -> torch.Tensor:
         """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
         catalogue's films are worth scoring."""
         probabilities = []
         for chunk in candidate_films.split(max(1, candidates_at_once // len(candidate_films)), dim=1):
-            films = self._films(chunk, with_tokens=False)
+            films = self._films(chunk, with_tokens=False) if catalogue is None else catalogue.at(chunk)
             expected = self._expect(memory.belief, films)
             probabilities.append(self._prior_logits(films, memory.users, expected).softmax(-1))
         return torch.cat(probabilities, dim=1)

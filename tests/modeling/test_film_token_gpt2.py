@@ -180,6 +180,14 @@ def test_reading_on_after_histories_of_unequal_length(model):
     )
 
 
+def test_what_is_known_of_all_films_may_be_worked_out_before(model):
+    films, ratings = toy_history(6)
+    memory, candidates = model.read(films, ratings), torch.randperm(NUM_FILMS).expand(2, -1)
+    catalogue = model.catalogue(films_at_once=7)
+    for way in (model.score, model.glance):
+        torch.testing.assert_close(way(memory, candidates, catalogue=catalogue), way(memory, candidates))
+
+
 def test_a_glance_is_what_the_prior_says(model):
     films, ratings = toy_history(9)
     candidates = torch.arange(6).expand(2, -1)
