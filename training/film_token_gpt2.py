@@ -9,6 +9,7 @@ Train a film-token GPT-2 on rating histories.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import broadcast
+from torch import nn
 
 from data_prep.dataset import Histories
 from data_prep.errors import exit_status
@@ -26,12 +28,15 @@ from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
 from training.film_factors import CONTENT_SIZE, STEPS, FilmFactors, fit_film_factors
 from training.histories import HistoryCollator, HistoryDataset
+from training.optimizer import MuonAndOther
 from training.output_folder import rating_histogram, save_model
 from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
 from training.run import announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
+# Weights that Muon is for: inside the model, neither tables nor what makes its output.
+MATRICES = re.compile(r"\.h\.|_projection\.")
 # Entries of a config that a checkpoint's weights depend on.
 SHAPE = ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads", "factor_size")
 
@@ -45,6 +50,8 @@ class FilmTokenGPT2Arguments:
             film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, dropout, film_dropout, embedding_shrinkage:
             see `FilmTokenGPT2Config`.
+        muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
+            `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
@@ -58,6 +65,7 @@ class FilmTokenGPT2Arguments:
     embedding_shrinkage: float = field(
         default=50.0, metadata={"help": "training ratings at which a film's learned embedding counts half"}
     )
+    muon: bool = field(default=True, metadata={"help": "train the transformer's matrices by Muon"})
 
     def __post_init__(self):
         self.model_config(num_films=1, num_features=1)  # refuses what does not fit together before anything is loaded
@@ -75,6 +83,34 @@ class FilmTokenGPT2Arguments:
             film_dropout=self.film_dropout,
             embedding_shrinkage=self.embedding_shrinkage,
         )
+
+
+class FilmTokenTrainer(RatingTrainer):
+    """A `RatingTrainer` that trains matrices by Muon, with `muon`."""
+
+    def __init__(self, *, muon: bool, **kwargs):
+        self.muon = muon
+        super().__init__(**kwargs)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None and self.muon and not self.is_fsdp_enabled:
+            trained: Any = self.model if model is None else model
+            weights = dict(trained.named_parameters())
+            matrices = [name for name, weight in weights.items() if weight.ndim == 2 and MATRICES.search(name)]
+            decayed = [name for name in self.get_decay_parameter_names(trained) if name not in matrices]
+            plain = [name for name in weights if name not in matrices and name not in decayed]
+            optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, trained)
+            other = optimizer_class(
+                [
+                    {"params": [weights[name] for name in decayed], "weight_decay": self.args.weight_decay},
+                    {"params": [weights[name] for name in plain], "weight_decay": 0.0},
+                ],
+                **settings,
+            )
+            self.optimizer = MuonAndOther(
+                [weights[name] for name in matrices], other, self.args.learning_rate, self.args.weight_decay
+            )
+        return super().create_optimizer(model)
 
 
 def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> dict[str, float]:
@@ -105,7 +141,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
     )
     announce(started, args, model, "from a config, as there are no pretrained ones")
 
-    trainer = RatingTrainer(
+    trainer = FilmTokenTrainer(
+        muon=model_args.muon,
         model=model,
         args=args,
         train_dataset=HistoryDataset(histories, args.max_history_length, leave_one_out=True, seed=args.seed),
