@@ -11,7 +11,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
-from .taste_process import Belief, Kernel, ProcessFilms, add_rating, expect, read_ratings
+from .taste_process import Belief, Kernel, ProcessFilms, Reading, add_rating, expect, read_ratings
 
 NUM_RATINGS = 10
 # Pseudo-ratings of the overall rating distribution in a film's smoothed histogram.
@@ -351,11 +351,11 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         scales = ((squares + USER_SHRINKAGE) / (counts + USER_SHRINKAGE)).sqrt()
         return UserState(counts[..., 0], tastes, scales[..., 0], habits, last_event)
 
-    def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Belief, torch.Tensor]:
+    def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Reading, torch.Tensor]:
         """
         What was expected of each rating of a history, the state before each and after the last `(batch, length + 1)`,
-        and, after the last, the belief and the sums `(batch, 12)`. Ratings of 0 are padding on the right; what follows
-        the end of a history repeats its last state.
+        what the process read, and, after the last, the sums `(batch, 12)`. Ratings of 0 are padding on the right;
+        what follows the end of a history repeats its last state.
         """
         real = films.process.real
         with self._without_autocast():
@@ -366,7 +366,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             sums = F.pad((sums * real[..., None]).cumsum(1), (0, 0, 1, 0))
         start = self.event_rating.weight[0].expand(len(ratings), 1, -1)
         events = torch.cat([start, self._events(films, ratings, expected)], dim=1)
-        return expected, self._user_states(sums, reading.tastes, events), reading.belief, sums[:, -1]
+        return expected, self._user_states(sums, reading.tastes, events), reading, sums[:, -1]
 
     def _inputs(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
         numbers = [
@@ -452,7 +452,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
     def read(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> Memory:
         """Read histories, shaped as in `predict`, once and for all: `score` and `glance` predict from what is kept."""
         films = self._films(history_films)
-        expected, users, belief, sums = self._read(films, history_ratings)
+        expected, users, reading, sums = self._read(films, history_ratings)
         lengths = (history_ratings > 0).sum(1)
         rows = torch.arange(len(lengths), device=lengths.device)
         before, after = (UserState(*(state[:, part] for state in users)) for part in (slice(-1), slice(-1, None)))
@@ -464,7 +464,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
             ).past_key_values
             keys_and_values = [(layer.keys, layer.values) for layer in cache.layers]
         padding = torch.arange(history_films.shape[1], device=lengths.device) >= lengths[:, None]
-        return Memory(keys_and_values, padding, after, belief, sums)
+        return Memory(keys_and_values, padding, after, reading.belief(films.process), sums)
 
     @torch.no_grad()
     def read_on(self, memory: Memory, film_ids: torch.Tensor, ratings: torch.Tensor) -> Memory:
@@ -564,6 +564,7 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
         """
         batch, candidates, width = hidden.shape
         heads = self.config.num_attention_heads
+        padded = bool(memory.padding.any())
         own = []
         for index, block in enumerate(cast(Any, self.transformer.h)):
             query, key, value = (
@@ -571,14 +572,18 @@ class FilmTokenGPT2Model(FilmTokenGPT2PreTrainedModel):
                 for part in block.attn.c_attn(block.ln_1(hidden)).split(width, dim=-1)
             )
             own.append((key, value))
+            query = query * block.attn.scaling
             scores = (query * key).sum(-1, keepdim=True)
+            mixed = value
             if memory.keys_and_values:
-                prefix = query @ memory.keys_and_values[index][0].transpose(-1, -2)
-                scores = torch.cat([prefix.masked_fill(memory.padding[:, None, None], float("-inf")), scores], dim=-1)
-            weights = (scores * block.attn.scaling).softmax(-1)
-            mixed = weights[..., -1:] * value
-            if memory.keys_and_values:
-                mixed = mixed + weights[..., :-1] @ memory.keys_and_values[index][1]
+                # A softmax over the memory and the position itself, in place: scores of a memory are many.
+                keys, values = memory.keys_and_values[index]
+                prefix = query @ keys.transpose(-1, -2)
+                if padded:
+                    prefix.masked_fill_(memory.padding[:, None, None], float("-inf"))
+                highest = prefix.amax(-1, keepdim=True).maximum(scores)
+                prefix, own_weight = prefix.sub_(highest).exp_(), (scores - highest).exp()
+                mixed = (prefix @ values + own_weight * value) / (prefix.sum(-1, keepdim=True) + own_weight)
             hidden = hidden + block.attn.c_proj(mixed.transpose(1, 2).reshape(batch, candidates, width))
             hidden = hidden + block.mlp(block.ln_2(hidden))
         return self.transformer.ln_f(hidden), own

@@ -155,7 +155,7 @@ def test_factors_that_a_user_had_no_part_in_are_read_in_the_place_of_the_models_
 def test_reading_on_equals_reading_all_at_once(model, length):
     films, ratings = toy_history(length + 2)
     memory = model.read(films[:, :length], ratings[:, :length])
-    before = [tensor.clone() for tensor in (memory.padding, memory.sums, memory.belief.factor)]
+    before = [tensor.clone() for tensor in (memory.padding, memory.sums, memory.belief.whitener)]
     candidates = torch.arange(12).expand(2, -1)
     unchanged = model.score(memory, candidates)
     longer = memory
@@ -164,7 +164,7 @@ def test_reading_on_equals_reading_all_at_once(model, length):
     torch.testing.assert_close(
         model.score(longer, candidates), model.predict(films, ratings, candidates), rtol=0, atol=1e-5
     )
-    assert all(map(torch.equal, before, (memory.padding, memory.sums, memory.belief.factor)))
+    assert all(map(torch.equal, before, (memory.padding, memory.sums, memory.belief.whitener)))
     assert torch.equal(model.score(memory, candidates), unchanged)
 
 
