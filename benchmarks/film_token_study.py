@@ -33,7 +33,6 @@ GROUPS: dict[str, dict[str, str]] = {
         "soft labels": "--targets soft",
         "HL-Gauss": "--targets hl-gauss",
         "films without an embedding of their own": "--embedding-shrinkage 1e9",
-        "no crowd fields": "--crowd False",
         "a taste of 8 numbers": "--factor-size 8",
         "histories of 64": "--max-history-length 64 --per-device-train-batch-size 128",
     },

@@ -64,8 +64,8 @@ class RatingTrainingArguments(TrainingArguments):
 
     per_device_train_batch_size: int = field(default=32, metadata={"help": "histories in a batch, per process"})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "histories in a validation batch"})
-    learning_rate: float = field(default=2e-3, metadata={"help": "peak learning rate of AdamW"})
-    weight_decay: float = field(default=0.05, metadata={"help": "decoupled weight decay of AdamW"})
+    learning_rate: float = field(default=2e-3, metadata={"help": "peak learning rate"})
+    weight_decay: float = field(default=0.05, metadata={"help": "decoupled weight decay"})
     adam_beta2: float = field(default=0.98, metadata={"help": "decay of AdamW's second moment"})
     warmup_steps: float = field(default=100, metadata={"help": "optimiser steps to the peak learning rate"})
     num_train_epochs: float = field(default=1.0, metadata={"help": "epochs, where no --max-minutes are given"})
