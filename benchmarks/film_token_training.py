@@ -2,7 +2,7 @@
 Speed of film-token GPT-2 training beside what the machine's matrix multiplication allows, and beside the text GPT-2's:
 real steps, through the trainer of `reel train film-token-gpt2`, on an idle machine.
 
-    python benchmarks/film_token_training.py --data data/letterboxd --out report.json
+    python -m benchmarks.film_token_training --data data/letterboxd --out report.json
 
 What counts as useful work: the products of weights and activations and the causal half of attention, forward and
 backward, at the ratings alone and not at padding; what is said of a film's content once for each distinct film of a

@@ -79,8 +79,10 @@ class Reading(NamedTuple):
 
 
 def _covariance(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
-    liking = kernel.variance * ((one.places @ other.places.mT - 1) / kernel.reach).exp()
-    return one.loadings @ other.loadings.mT + liking * one.strengths[..., None] * other.strengths[:, None]
+    # In place where a gradient allows it: fresh memory for so many numbers costs more than they do.
+    liking = ((one.places @ other.places.mT).sub_(1) / kernel.reach).exp_()
+    strengths = (kernel.variance * one.strengths)[..., None] * other.strengths[:, None]
+    return torch.baddbmm(liking * strengths, one.loadings, other.loadings.mT)
 
 
 def _variances(films: ProcessFilms, kernel: Kernel) -> torch.Tensor:
