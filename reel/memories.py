@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-KEPT = 64  # histories; some 3 kB a rating with the default model
+KEPT = 64  # histories
+# Beside some 4 kB a rating, with the default model, a history of n ratings has a matrix of n x n: 9 MB for 1,500.
+BYTES = 128 * 2**20
 
 
 class Memories:
@@ -19,12 +21,14 @@ class Memories:
 
     Args:
         model (`PreTrainedModel`): a model with `read` and `read_on`.
-        kept (`int`): histories to remember.
+        kept (`int`): histories to remember, at most.
+        size (`int`): bytes they may take together; the one asked for last is remembered whatever it takes.
     """
 
-    def __init__(self, model: PreTrainedModel, kept: int = KEPT):
+    def __init__(self, model: PreTrainedModel, kept: int = KEPT, size: int = BYTES):
         self.model: Any = model
         self.kept = kept
+        self.size = size
         self._memories: OrderedDict[bytes, Any] = OrderedDict()
         self._lock = Lock()  # a page serves several people at once
 
@@ -46,9 +50,12 @@ class Memories:
             memory = self.model.read(*(tensor[None] for tensor in self._tensors(history)))
         with self._lock:
             self._memories[self._key(history)] = memory
-            while len(self._memories) > self.kept:
+            while len(self._memories) > 1 and not self._fits():
                 self._memories.popitem(last=False)
         return memory
+
+    def _fits(self) -> bool:
+        return len(self._memories) <= self.kept and bytes_of(list(self._memories.values())) <= self.size
 
     def _tensors(self, history: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         films, ratings = torch.from_numpy(history).to(self.model.device)
@@ -64,3 +71,10 @@ class Memories:
     @staticmethod
     def _key(history: np.ndarray) -> bytes:
         return history.tobytes("F")
+
+
+def bytes_of(memory: Any) -> int:
+    """Bytes of all tensors in a memory, however they are nested in tuples and lists."""
+    if isinstance(memory, torch.Tensor):
+        return memory.nbytes
+    return sum(map(bytes_of, memory)) if isinstance(memory, (tuple, list)) else 0

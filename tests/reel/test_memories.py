@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reel import Recommender
-from reel.memories import Memories
+from reel.memories import Memories, bytes_of
 
 HISTORY = [("film-02", 9), ("film-14", 3), ("film-20", 8), ("film-31", 10), ("film-33", 2)]
 
@@ -44,6 +44,20 @@ def test_the_oldest_is_forgotten(folder):
     assert memories.of(*histories[2]) is kept[2]
     assert memories.of(*histories[1]) is kept[1]
     assert memories.of(*histories[0]) is not kept[0]
+
+
+def test_long_histories_are_forgotten_by_their_size(folder):
+    model = Recommender.from_pretrained(folder).model
+    long = [(np.arange(start, start + 30), np.full(30, 7)) for start in (0, 1)]
+    each = bytes_of(Memories(model).of(*long[0]))
+    assert each > 30 * 30 * 4  # with what grows as the square of the ratings
+    for size, remembered in ((2 * each, True), (2 * each - 1, False)):
+        memories = Memories(model, size=size)
+        first, last = (memories.of(*history) for history in long)
+        assert memories.of(*long[1]) is last
+        assert (memories.of(*long[0]) is first) == remembered
+    memories = Memories(model, size=1)
+    assert memories.of(*long[0]) is memories.of(*long[0])
 
 
 def test_the_best_of_a_ranking_in_two_stages_are_exact(folder):
