@@ -34,7 +34,6 @@ GROUPS: dict[str, dict[str, str]] = {
         "HL-Gauss": "--targets hl-gauss",
         "films without an embedding of their own": "--embedding-shrinkage 1e9",
         "a taste of 8 numbers": "--factor-size 8",
-        "histories of 64": "--max-history-length 64 --per-device-train-batch-size 128",
     },
     "sizes": {
         "1 x 128": "--num-hidden-layers 1",
