@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="the data set it was trained on")
     parser.add_argument("--users", type=int, default=10, help="users measured, after a first one (10)")
     parser.add_argument(
-        "--shortlist", type=int, default=500, help="films scored in full in two stages (500, as on the page)"
+        "--shortlist", type=int, default=300, help="films scored in full in two stages (300, as on the page)"
     )
     parser.add_argument("--films", type=int, default=100_000, help="films of the large catalogue (100,000)")
     parser.add_argument("--threads", type=int, default=2, help="processor cores (2)")

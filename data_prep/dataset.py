@@ -92,6 +92,19 @@ class Histories:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return (self.history(user) for user in range(len(self)))
 
+    def first(self, users: int) -> Histories:
+        """Those of the first `users` users, or all. A split's users come in order of their hashes: a random draw."""
+        offsets = self.offsets[: users + 1]
+        rows = slice(int(offsets[-1]))
+        return Histories(
+            self.user_ids[:users],
+            offsets,
+            self.film_indices[rows],
+            self.ratings[rows],
+            None if self.dates is None else self.dates[rows],
+            self.ordered[:users],
+        )
+
     def lengths(self) -> np.ndarray:
         """int64 [users]: ratings of every user."""
         return np.diff(self.offsets)

@@ -45,6 +45,8 @@ def start(data: str, args: RatingTrainingArguments, *, crowd: bool = True) -> St
     checkpoint = check_output_folder(folder, overwrite=args.overwrite, resume=args.resume)
     with args.main_process_first(local=False):
         histories = load_histories(data, "train")
+        if args.max_train_users is not None:
+            histories = histories.first(args.max_train_users)
         found = Start(
             histories,
             load_histories(data, "validation"),

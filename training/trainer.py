@@ -53,6 +53,7 @@ class RatingTrainingArguments(TrainingArguments):
         squared_error (`float`, defaults to 0.3): weight in the loss of the squared error of the expected rating.
         max_history_length (`int`, defaults to 256): ratings of a history that one training example holds, at most.
             Says nothing about predicting, which reads histories of any length.
+        max_train_users (`int`, *optional*): users to train on, at most, a random draw of the training users.
         overwrite (`bool`, defaults to `False`): whether a non-empty output folder may be replaced.
         resume (`bool`, defaults to `False`): go on from the last checkpoint in the output folder.
 
@@ -63,8 +64,8 @@ class RatingTrainingArguments(TrainingArguments):
 
     per_device_train_batch_size: int = field(default=32, metadata={"help": "histories in a batch, per process"})
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "histories in a validation batch"})
-    learning_rate: float = field(default=2e-3, metadata={"help": "peak learning rate of AdamW"})
-    weight_decay: float = field(default=0.05, metadata={"help": "decoupled weight decay of AdamW"})
+    learning_rate: float = field(default=2e-3, metadata={"help": "peak learning rate"})
+    weight_decay: float = field(default=0.05, metadata={"help": "decoupled weight decay"})
     adam_beta2: float = field(default=0.98, metadata={"help": "decay of AdamW's second moment"})
     warmup_steps: float = field(default=100, metadata={"help": "optimiser steps to the peak learning rate"})
     num_train_epochs: float = field(default=1.0, metadata={"help": "epochs, where no --max-minutes are given"})
@@ -90,6 +91,7 @@ class RatingTrainingArguments(TrainingArguments):
         default=0.3, metadata={"help": "weight of the expected rating's squared error in the loss"}
     )
     max_history_length: int = field(default=256, metadata={"help": "ratings in a training example, at most"})
+    max_train_users: int | None = field(default=None, metadata={"help": "users to train on, at most"})
     overwrite: bool = field(default=False, metadata={"help": "replace a non-empty output folder"})
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint of the output folder"})
 
@@ -111,6 +113,8 @@ class RatingTrainingArguments(TrainingArguments):
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if self.targets not in TARGETS:
             raise ValueError(f"targets is one of {', '.join(TARGETS)}, got {self.targets!r}")
+        if self.max_train_users is not None and self.max_train_users < 1:
+            raise ValueError(f"max_train_users must be at least 1, got {self.max_train_users}")
         if self.max_history_length < 1:
             raise ValueError(f"max_history_length must be at least 1, got {self.max_history_length}")
         if self.overwrite and self.resume:
@@ -130,6 +134,7 @@ class RatingTrainingArguments(TrainingArguments):
         return {
             **settings_of(self, HYPERPARAMETERS),
             **settings_of(self, ("max_minutes",) if self.max_minutes is not None else ended_by),
+            **settings_of(self, ("max_train_users",) if self.max_train_users is not None else ()),
             "processes": self.world_size,
         }
 

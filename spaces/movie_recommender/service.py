@@ -28,7 +28,7 @@ logger = logging.getLogger("reel.space")
 FOUND = 10  # films the search box offers
 STARTERS = 8  # films offered to someone new beside the one that is asked about
 ENOUGH = 5  # ratings after which nobody needs starters
-EXACT = 500  # films that a long history ranks by all of its ratings
+EXACT = 300  # films that a long history ranks by all of its ratings
 SORRY = "That did not work, and it is our fault, not yours. Please try again."
 
 

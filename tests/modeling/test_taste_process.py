@@ -68,7 +68,7 @@ def test_every_prefix_equals_the_formula(history):
             torch.testing.assert_close(reading.surprises[user, length], surprise)
         _, _, taste = direct(history, place(films, 0), user, LENGTH)
         torch.testing.assert_close(reading.tastes[user, LENGTH], taste)
-        torch.testing.assert_close(reading.belief.taste()[user], taste)
+        torch.testing.assert_close(reading.belief(films).taste()[user], taste)
 
 
 def test_padding_teaches_nothing(history):
@@ -80,7 +80,7 @@ def test_padding_teaches_nothing(history):
     reading = read_ratings(films, ratings, KERNEL)
     for position in range(4, LENGTH + 1):
         torch.testing.assert_close(reading.tastes[0, position], taste)
-    means, variances = expect(reading.belief, candidate, KERNEL)
+    means, variances = expect(reading.belief(films), candidate, KERNEL)
     torch.testing.assert_close(means[0, 0], mean)
     torch.testing.assert_close(variances[0, 0], variance)
 
@@ -88,7 +88,8 @@ def test_padding_teaches_nothing(history):
 @pytest.mark.parametrize("length", [0, 1, 6])
 def test_reading_on_equals_reading_at_once(history, length):
     films, ratings = history
-    belief = read_ratings(ProcessFilms(*(part[:, :length] for part in films)), ratings[:, :length], KERNEL).belief
+    read = ProcessFilms(*(part[:, :length] for part in films))
+    belief = read_ratings(read, ratings[:, :length], KERNEL).belief(read)
     for position in range(length, LENGTH):
         belief = add_rating(belief, place(films, position), ratings[:, position : position + 1], KERNEL)
     candidate = random_films(1)

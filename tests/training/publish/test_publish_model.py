@@ -47,6 +47,7 @@ def test_what_arrives(online: HubServer, model_folders, report: Path, capsys) ->
         "README.md",
         "config.json",
         "configuration_film_token_gpt2.py",
+        "films.py",
         "taste_process.py",
         "modeling_film_token_gpt2.py",
         "model.safetensors",

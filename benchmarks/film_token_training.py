@@ -1,0 +1,201 @@
+"""
+Speed of film-token GPT-2 training beside what the machine's matrix multiplication allows, and beside the text GPT-2's:
+real steps, through the trainer of `reel train film-token-gpt2`, on an idle machine.
+
+    python -m benchmarks.film_token_training --data data/letterboxd --out report.json
+
+What counts as useful work: the products of weights and activations and the causal half of attention, forward and
+backward, at the ratings alone and not at padding; what is said of a film's content once for each distinct film of a
+batch; no gradient where none is needed; no look-ups, nothing element by element. The Gaussian process is counted
+apart. Films' factors are fitted to few users, as time does not depend on their values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+from transformers import TrainerCallback
+
+from benchmarks import text_gpt2_training as text
+from data_prep.catalogue import Catalogue
+from data_prep.dataset import load_histories
+from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
+from training.film_factors import fit_film_factors
+from training.film_token_gpt2 import FilmTokenGPT2Arguments, FilmTokenTrainer
+from training.histories import HistoryCollator, HistoryDataset
+from training.output_folder import rating_histogram
+from training.trainer import RatingTrainingArguments
+
+MARK = 0.4  # of the machine's matrix-multiply peak
+USERS_FITTED = 1000
+TEXT_SIZE, TEXT_OBJECTIVE = "4x128", "weighted"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a rating data set")
+    parser.add_argument("--steps", type=int, default=100, help="steps that are measured (100)")
+    parser.add_argument("--warm-up", type=int, default=10, help="steps before them (10)")
+    parser.add_argument("--text-steps", type=int, default=20, help="steps of the text GPT-2, after a first one (20)")
+    parser.add_argument("--hidden-size", type=int, default=128, help="width of the transformer (128)")
+    parser.add_argument("--layers", type=int, default=3, help="transformer blocks (3)")
+    parser.add_argument("--profile", action="store_true", help="print what the steps spend their time on, and end")
+    parser.add_argument("--out", type=Path, required=True, help="where the report goes, as JSON")
+    options = parser.parse_args()
+
+    peak = text.matmul_peak()
+    stopwatch = Stopwatch(options.warm_up, options.profile)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = FilmTokenGPT2Arguments(
+            options.data, hidden_size=options.hidden_size, num_hidden_layers=options.layers
+        )
+        args = RatingTrainingArguments(
+            folder, use_cpu=True, max_steps=options.warm_up + options.steps, save_strategy="no"
+        )
+        trainer, batches = make_trainer(settings, args)
+        trainer.add_callback(stopwatch)
+        trainer.train()
+    report = {
+        "matmul_gflops": max(peak, text.matmul_peak()),
+        "threads": torch.get_num_threads(),
+        "layers": options.layers,
+        "hidden_size": options.hidden_size,
+        "steps": options.steps,
+        **speed(trainer.model.config, batches.seen[options.warm_up :], stopwatch.seconds),
+    }
+    report["share_of_peak"] = report["ratings_per_second"] * report["gflop_per_rating"] / report["matmul_gflops"]
+    process = report["ratings_per_second"] * report["process_gflop_per_rating"] / report["matmul_gflops"]
+    report["share_of_peak_with_process"] = report["share_of_peak"] + process
+    report["passed"] = report["share_of_peak"] >= MARK
+    print(
+        f"matrix multiplication: {report['matmul_gflops']:.0f} GFLOP/s\n"
+        f"{options.layers} layers of {options.hidden_size}: {report['ratings_per_second']:,.0f} ratings a second, "
+        f"{1000 * report['seconds_per_step']:.0f} ms a step of {report['ratings_per_step']:,.0f} ratings ("
+        f"{report['padding']:.1%} of positions are padding)\n"
+        f"useful work: {1000 * report['gflop_per_rating']:.2f} MFLOP a rating, {report['share_of_peak']:.0%} of the "
+        f"matrix-multiply peak (mark {MARK:.0%}); with the process {report['share_of_peak_with_process']:.0%}",
+        flush=True,
+    )
+    if options.profile:
+        print(stopwatch.profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=40))
+        return
+    report["text"] = text_speed(options.data, options.text_steps)
+    report["times_as_fast_as_text"] = report["ratings_per_second"] * report["text"]["seconds_per_film"]
+    options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"text GPT-2 at {TEXT_SIZE}, {TEXT_OBJECTIVE}: {1000 * report['text']['seconds_per_film']:.1f} ms a rated "
+        f"film, {report['times_as_fast_as_text']:,.0f} times as long as the film-token GPT-2"
+    )
+
+
+class Batches:
+    """A collator that remembers how many ratings each row of every batch has, and each batch's distinct films."""
+
+    def __init__(self, collator: HistoryCollator):
+        self.collator = collator
+        self.seen: list[tuple[np.ndarray, int]] = []
+
+    def __call__(self, pieces: list[dict[str, Any]]) -> dict[str, Any]:
+        films = [np.asarray(piece["film_ids"]) for piece in pieces]
+        self.seen.append((np.array([len(row) for row in films]), len(np.unique(np.concatenate(films)))))
+        return self.collator(pieces)
+
+
+class Stopwatch(TrainerCallback):
+    """Seconds of the steps after the first `warm_up`, under a profiler where there is to be one."""
+
+    def __init__(self, warm_up: int, profiled: bool = False):
+        self.warm_up = warm_up
+        self.profiler = profile(activities=[ProfilerActivity.CPU]) if profiled else None
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.warm_up:
+            if self.profiler is not None:
+                self.profiler.start()
+            self.started = time.perf_counter()
+        if state.global_step == state.max_steps:
+            self.seconds = time.perf_counter() - self.started
+            if self.profiler is not None:
+                self.profiler.stop()
+
+
+def make_trainer(settings: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> tuple[FilmTokenTrainer, Batches]:
+    """What `reel train film-token-gpt2` trains with, and its batches."""
+    histories = load_histories(settings.data, "train")
+    catalogue = Catalogue.from_dataset(settings.data, histories=histories)
+    features = catalogue.features.dense(catalogue.film_ids)
+    factors = fit_film_factors(histories.first(USERS_FITTED), features, settings.factor_size)
+    torch.manual_seed(0)
+    model = FilmTokenGPT2Model(settings.model_config(*features.shape))
+    histogram = torch.from_numpy(rating_histogram(histories, len(catalogue)))
+    tables = factors.films, factors.feature_weights, factors.content_weights
+    model.set_film_tables(torch.from_numpy(features), histogram, *tables)
+    batches = Batches(HistoryCollator(factors.by_fold))
+    trainer = FilmTokenTrainer(
+        muon=settings.muon,
+        model=model,
+        args=args,
+        train_dataset=HistoryDataset(histories, args.max_history_length, leave_one_out=True),
+        data_collator=batches,
+    )
+    return trainer, batches
+
+
+def speed(config: FilmTokenGPT2Config, batches: Sequence[tuple[np.ndarray, int]], seconds: float) -> dict[str, float]:
+    """How fast steps on `batches` were, and what useful work is in them."""
+    ratings = sum(int(lengths.sum()) for lengths, _ in batches)
+    positions = sum(len(lengths) * int(lengths.max()) for lengths, _ in batches)
+    return {
+        "ratings_per_second": ratings / seconds,
+        "seconds_per_step": seconds / len(batches),
+        "ratings_per_step": ratings / len(batches),
+        "padding": 1 - ratings / positions,
+        "gflop_per_rating": sum(useful_flop(config, *batch) for batch in batches) / ratings / 1e9,
+        "process_gflop_per_rating": sum(process_flop(config, lengths) for lengths, _ in batches) / ratings / 1e9,
+    }
+
+
+def useful_flop(config: FilmTokenGPT2Config, lengths: np.ndarray, distinct_films: int) -> float:
+    """Operations of the products in a step on histories of `lengths` `(histories,)`, forward and backward."""
+    width, size = config.hidden_size, config.factor_size
+    numbers = 10 + size + 4  # read of a film's statistics, and of a user
+    block = 12 * width**2
+    per_rating = config.num_hidden_layers * block + 2 * numbers * width + 3 * width**2 + 10 * width
+    attention = config.num_hidden_layers * width * int((lengths**2).sum())  # both products, halved
+    # Features need no gradient, and what they say of places has no weights that are trained.
+    head = 1 + 3 * size + config.content_size + 2
+    per_film = 2 * config.num_features * width + 3 * width * head + config.num_features * config.content_size
+    return 2 * (3 * (per_rating * int(lengths.sum()) + attention) + per_film * distinct_films)
+
+
+def process_flop(config: FilmTokenGPT2Config, lengths: np.ndarray) -> float:
+    """Operations of the Gaussian process on the same, backward counted as twice the forward: covariances, Cholesky
+    factors, what they whiten, and the predictions from every prefix; of what is symmetric or triangular, half."""
+    size = config.factor_size
+    covariance = size + (size + config.content_size)
+    lengths = lengths.astype(np.float64)
+    # Whitening ratings and loadings, predicting by them, and what the choice of films tells: before a rating, and
+    # before and after one for the taste.
+    per_pair = covariance + (size + 1) + 1 + 3 * size
+    return 3 * float((lengths**3 / 3 + per_pair * lengths**2).sum())
+
+
+def text_speed(data: str, steps: int) -> dict[str, float]:
+    """Seconds of the text GPT-2's trainer per rated film, by the way of its own benchmark."""
+    with tempfile.TemporaryDirectory() as folder:
+        text.prepare(data, [TEXT_SIZE], steps, Path(folder))
+        row = text.run_ours(Path(folder), TEXT_SIZE, TEXT_OBJECTIVE, steps)
+    return {"seconds_per_film": row["seconds"] / text.WINDOW, "gflop_per_film": row["gflop"] / text.WINDOW}
+
+
+if __name__ == "__main__":
+    main()
