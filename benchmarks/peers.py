@@ -6,7 +6,8 @@ Other people's recommenders beside ours, on the same cases (needs the extra `pee
 LensKit's bias, biased matrix factorisation and item-kNN, and scikit-learn's gradient-boosted trees on statistics of
 user and film learn from the training users (`--train-users` of them, drawn at random), have the spread of their
 errors measured on validation users as our baselines do, and are scored on the test users beside the models given.
-Writes a report in the form of `reel evaluate`, and prints its tables and how long each peer took to learn.
+Writes a report in the form of `reel evaluate`; prints how long each peer took to learn and, in Markdown, RMSE and
+reward accuracy on the users of the curve, and what each model's RMSE is minus that of the first.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError, exit_status
 from data_prep.folders import new_file
 from reel import Recommender
-from reel.evaluate import print_report, scoring_progress, unique_names
+from reel.evaluate import scoring_progress, unique_names
+from reel.report_tables import with_interval
 from training.baselines.als import sample_users
 from training.baselines.drawn_cases import Judge
 from training.cases import NUM_TARGETS, ProtocolCases, plan_lengths
@@ -39,6 +42,37 @@ def peers(train: Histories, num_films: int, lengths: list[int], seed: int) -> It
     for kind in lenskit_models.KINDS:
         yield f"lenskit {kind}", lenskit_models.LensKitModel(kind, train, num_films, lengths, seed=seed)
     yield "boosted trees", BoostedModel(train, num_films, lengths, seed=seed)
+
+
+def tables(report: Mapping[str, Any]) -> str:
+    """RMSE / reward accuracy of every model by history length, and the paired differences in RMSE to the first."""
+    models, first = report["models"], report["models"][0]["name"]
+
+    def scores(model: Mapping[str, Any], length: int) -> str:
+        metrics = _row(model["results"], length)["metrics"]
+        return f"{metrics['rmse']['value']:.3f} / {metrics['reward_accuracy']['value']:.3f}"
+
+    def difference(model: Mapping[str, Any], length: int) -> str:
+        row = _row(report["paired"], length, model=model["name"], baseline=first, metric="rmse")
+        return with_interval(row, "difference", "{:+.3f}")
+
+    lines = []
+    for title, shown, cell in (
+        ("RMSE / reward accuracy", models, scores),
+        (f"RMSE minus that of {first}", models[1:], difference),
+    ):
+        lines += [f"{title}, {report['protocol']['users']['curve']:,} users\n"]
+        lines += [f"| k | {' | '.join(model['name'] for model in shown)} |", "|---" * (len(shown) + 1) + "|"]
+        for length in report["protocol"]["curve_lengths"]:
+            lines.append(f"| {length} | {' | '.join(cell(model, length) for model in shown)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(rows: list[dict[str, Any]], length: int, **labels: str) -> dict[str, Any]:
+    """Of the users of the curve, at natural frequencies."""
+    wanted = {"population": "curve", "sampling": "natural", "context_length": length, **labels}
+    return next(row for row in rows if wanted.items() <= row.items())
 
 
 def main(arguments: list[str]) -> None:
@@ -84,7 +118,7 @@ def main(arguments: list[str]) -> None:
             "versions": {name: version(name) for name in ("lenskit", "scikit-learn")},
         }
         building.write_text(json.dumps({"data": options.data} | report, indent=1) + "\n", encoding="utf-8")
-    print_report(report)
+    print(tables(report))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,17 @@ def test_the_document_is_written_from_the_runs(tiny_dataset: Path, tmp_path: Pat
     assert "Splits by film behind a row: 1 to 2." in document.read_text()
 
 
+def test_a_variant_is_held_against_the_ridge_on_its_features(tiny_dataset: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(tiny_dataset), "--out", str(tmp_path), "--only", "large", "--scale", "0.005"]
+    main([*arguments, "--seeds", "1", "--epochs", "1", "--variants", "cured", "vote average"])
+    lines = (line.strip("| ").split(" | ") for line in (tmp_path / "deepfm-overfitting.md").read_text().splitlines())
+    cells = {line[0]: line[1:] for line in lines}
+    for variant, kind in (("cured", "with crowd"), ("without vote average, vote count, popularity", "without crowd")):
+        test, ridge = (float(cell.split()[0]) for cell in (cells[variant][1], cells[f"user mean + ridge, {kind}"][0]))
+        assert float(cells[variant][4].split()[0]) == pytest.approx(test - ridge, abs=0.0016)
+    assert len({cells[f"user mean + ridge, {kind}"][0] for kind in ("with crowd", "without crowd")}) == 2
+
+
 def test_causes_are_told_with_their_shares(tiny_dataset: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(tiny_dataset), "--out", str(tmp_path), "--only", "large", "--scale", "0.005"]
     main([*arguments, "--seeds", "1", "--epochs", "1", "--variants", "unscaled numbers"])

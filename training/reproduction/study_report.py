@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class Row:
         runs: one for every split that is there.
         baselines: on the same splits.
         causes: which it has, where it is one of the combinations.
+        ridge: the baseline that it is held against.
     """
 
     size: str
@@ -69,6 +71,7 @@ class Row:
     runs: list[Run]
     baselines: list[Run]
     causes: frozenset[str] | None = None
+    ridge: str = RIDGE
 
     @property
     def train(self) -> float:
@@ -88,7 +91,7 @@ class Row:
     @property
     def against_ridge(self) -> Estimate:
         """Difference to the ridge regression on new films, paired."""
-        return _difference(self.runs, [baselines[RIDGE] for baselines in self.baselines])
+        return _difference(self.runs, [baselines[self.ridge] for baselines in self.baselines])
 
     def against(self, other: Row) -> Estimate:
         """Difference to another variant on new films, paired, on the splits that both were run on."""
@@ -137,8 +140,9 @@ def _size(size: str, rows: Sequence[Row], images: Path) -> tuple[list[str], list
     """What the runs at one size of the splits show, and its pictures."""
     counts = sorted({len(row.runs) for row in rows})
     epochs = next(len(row.runs[0]["curve"]) for row in rows)
+    words = re.sub(r"\W+", "_", size)
     text = [
-        f"## {size} films\n",
+        f"## {size}\n",
         f"Splits by film behind a row: {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}. Passes over "
         f"the training ratings: {epochs}; of the cured model {_epochs(rows, CURED)}.\n",
     ]
@@ -146,12 +150,12 @@ def _size(size: str, rows: Sequence[Row], images: Path) -> tuple[list[str], list
     combinations = [row for row in rows if row.causes is not None]
     found = attribution({row.causes: row.runs for row in rows if row.causes is not None})
     if shares := {cause: found[cause] for cause in CAUSES if cause in found}:
-        picture = images / f"deepfm_causes_{size.replace('/', '_')}.png"
+        picture = images / f"deepfm_causes_{words}.png"
         _draw_shares(shares, picture)
         written.append(picture)
         text += [_told(shares, combinations), f"![What each cause does, {size}](images/{picture.name})\n"]
     if drawn := [row for row in rows if row.name in CURVES]:
-        picture = images / f"deepfm_curves_{size.replace('/', '_')}.png"
+        picture = images / f"deepfm_curves_{words}.png"
         _draw_curves(drawn, rows[0].baselines, picture)
         written.append(picture)
         text.append(f"![Accuracy after every epoch on training and on test ratings, {size}](images/{picture.name})\n")
@@ -174,10 +178,11 @@ _INTRODUCTION = """# Why DeepFM failed on new films, and what cures it
 Written by `python benchmarks/deepfm_study.py --data DIR --out DIR --docs docs`; every number is from its runs.
 
 The paper's first system reached 52 to 57 % on films that it had not seen, and up to 99 % on its training ratings. The
-split is by film: test films are unseen, test users are known. *train* and *test* are the accuracies of the reward (a
-rating of 7 or more) on training ratings and on new films; *gap* is what lies between them. *change* is the paired
-difference on new films to the row that the table compares with, *against ridge* that to the user's mean rating plus a
-ridge regression on correct film features. In brackets: 95 % intervals, by bootstrap over splits and the films in them.
+split is by film: test films are unseen, test users are known; headings give training/test films. *train* and *test*
+are the accuracies of the reward (a rating of 7 or more) on training ratings and on new films; *gap* is what lies
+between them. *change* is the paired difference on new films to the row that the table compares with, *against ridge*
+that to the user's mean rating plus a ridge regression on correct film features, without the crowd's numbers where the
+variant has none. In brackets: 95 % intervals, by bootstrap over splits and the films in them.
 """
 
 
