@@ -1,7 +1,7 @@
 """
 Does it help to ask about the right films? `reel.next_film` against popular and random questions.
 
-    python -m benchmarks.next_film --model models/sample --data data/sample [--splits validation] [--draws 10]
+    python -m benchmarks.next_film --model models/sample --data data/sample [--users N] [--draws 10]
 
 Ten ratings of every user are held out, anew in every draw. The others are what this person can answer: questions come
 from the 400 best-known films, and one about a film without a rating is answered by "not seen". Nobody of these splits
@@ -65,16 +65,20 @@ def asked(way: str, asking: NextFilm, known: dict[str, int], chance: np.random.G
 
 
 def collect(
-    recommender: Recommender, data: str, splits: Sequence[str], draws: int
+    recommender: Recommender, data: str, splits: Sequence[str], users: int | None, draws: int
 ) -> tuple[pa.Table, dict[str, float]]:
-    """Cases of all users, draws and ways: columns of `predict_cases`, and `user`, `way`, `kind` ("answers" or
-    "questions"), `count`, `rating`; and the mean number of questions that the last of `ANSWERS` took."""
+    """
+    Cases of all users, or the first `users` of each split, in all draws and ways: columns of `predict_cases`, and
+    `user`, `way`, `kind` ("answers" or "questions"), `count`, `rating`; and the mean number of questions that the last
+    of `ANSWERS` took.
+    """
     asking = NextFilm(recommender)
     ids, rows = recommender.catalogue.film_ids, []
     cost: dict[str, list[int]] = {way: [] for way in WAYS}
     askable = {ids[row] for row in asking.rows}
     for place_of_split, split in enumerate(splits):
         histories = load_histories(data, split)
+        histories = histories if users is None else histories.first(users)
         for user, draw in tracked(list(product(range(len(histories)), range(draws))), split):
             number = place_of_split + len(splits) * user
             rated = [(ids[film], int(rating)) for film, rating in zip(*histories.history(user), strict=True)]
@@ -98,10 +102,10 @@ def collect(
                 for kind, count, history in marks:
                     for film, rating in targets:
                         rows.append((number, way, kind, count, history, film, rating))
-    users, ways, kinds, counts, asked_of, films_asked, given = zip(*rows, strict=True)
+    of, ways, kinds, counts, asked_of, films_asked, given = zip(*rows, strict=True)
     table = pa.table(
         {
-            "user": users,
+            "user": of,
             "way": ways,
             "kind": kinds,
             "count": counts,
@@ -119,10 +123,11 @@ def main() -> None:
     options.add_argument("--model", required=True)
     options.add_argument("--data", required=True)
     options.add_argument("--splits", nargs="+", default=["validation"])
+    options.add_argument("--users", type=int, help="of each split, at most")
     options.add_argument("--draws", type=int, default=10, help="of the held-out ratings of every user (10)")
     args = options.parse_args()
     recommender = Recommender.from_pretrained(args.model)
-    cases, cost = collect(recommender, args.data, args.splits, args.draws)
+    cases, cost = collect(recommender, args.data, args.splits, args.users, args.draws)
     ratings = cases["rating"].to_numpy()
     squares = (recommender.predict_cases(cases) @ RATINGS - ratings) ** 2
     users, way_of, kind_of, count_of = (
