@@ -21,8 +21,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
+
+from data_prep.folders import new_file
+from training.arguments import parse_arguments
+from training.film_token_gpt2 import FilmTokenGPT2Arguments, train
+from training.trainer import RatingTrainingArguments
 
 DEFAULTS = "as it is"
 GROUPS: dict[str, dict[str, str]] = {
@@ -44,15 +50,8 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 
 
-def run(name: str, options: str, data: str, folder: Path, length: list[str], threads: int) -> dict:
+def run(name: str, options: str, data: str, folder: Path, length: list[str]) -> dict:
     """Train and score one variant; the result is also in `folder`.json."""
-    import torch
-
-    from training.arguments import parse_arguments
-    from training.film_token_gpt2 import FilmTokenGPT2Arguments, train
-    from training.trainer import RatingTrainingArguments
-
-    torch.set_num_threads(threads)
     arguments = ["--data", data, "--output-dir", str(folder), "--overwrite", *length, *options.split()]
     parsed = parse_arguments((FilmTokenGPT2Arguments, RatingTrainingArguments), arguments, "film_token_study", None)
     started = time.monotonic()
@@ -68,9 +67,8 @@ def run(name: str, options: str, data: str, folder: Path, length: list[str], thr
         "seconds": round(time.monotonic() - started),
         **{metric: scores[f"eval_{metric}"] for metric in ("rmse", "reward_accuracy", "nll")},
     }
-    unfinished = folder.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    unfinished.replace(folder.with_suffix(".json"))
+    with new_file(folder.with_suffix(".json")) as building:
+        building.write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
@@ -92,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a rating data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs and their results")
-    parser.add_argument("--groups", default=",".join(GROUPS), help="what to run, separated by commas")
+    parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="what to run (all)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training for every run")
     parser.add_argument("--steps", type=int, help="optimiser steps of every run, in the place of minutes")
     parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time, with an equal share of the cores")
@@ -102,16 +100,18 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
 
     results = {}
-    wanted = {name: options for group in args.groups.split(",") for name, options in GROUPS[group].items()}
+    wanted = {name: options for group in args.groups for name, options in GROUPS[group].items()}
     # A process of its own for every run: memory and threads begin anew.
-    with ProcessPoolExecutor(args.side_by_side, get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        args.side_by_side, get_context("spawn"), torch.set_num_threads, (threads,), max_tasks_per_child=1
+    ) as pool:
         waiting = []
         for name, options in {DEFAULTS: "", **wanted}.items():
             folder = args.out / name.replace(" ", "-").replace(",", "")
             if folder.with_suffix(".json").is_file():
                 results[name] = json.loads(folder.with_suffix(".json").read_text(encoding="utf-8"))
             else:
-                waiting.append(pool.submit(run, name, options, args.data, folder, length, threads))
+                waiting.append(pool.submit(run, name, options, args.data, folder, length))
         for finished in as_completed(waiting):
             results[finished.result()["name"]] = finished.result()
     show(results, Console(width=150))

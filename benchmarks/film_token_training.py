@@ -26,13 +26,11 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import TrainerCallback
 
 from benchmarks import text_gpt2_training as text
-from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
-from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
+from modeling.film_token_gpt2 import FilmTokenGPT2Config
 from training.film_factors import fit_film_factors
-from training.film_token_gpt2 import FilmTokenGPT2Arguments, FilmTokenTrainer
-from training.histories import HistoryCollator, HistoryDataset
-from training.output_folder import rating_histogram
+from training.film_token_gpt2 import FilmTokenGPT2Arguments, FilmTokenTrainer, make_trainer
+from training.histories import HistoryCollator
+from training.run import start
 from training.trainer import RatingTrainingArguments
 
 MARK = 0.4  # of the machine's matrix-multiply peak
@@ -61,7 +59,7 @@ def main() -> None:
         args = RatingTrainingArguments(
             folder, use_cpu=True, max_steps=options.warm_up + options.steps, save_strategy="no"
         )
-        trainer, batches = make_trainer(settings, args)
+        trainer, batches = counting_trainer(settings, args)
         trainer.add_callback(stopwatch)
         trainer.train()
     report = {
@@ -128,25 +126,15 @@ class Stopwatch(TrainerCallback):
                 self.profiler.stop()
 
 
-def make_trainer(settings: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> tuple[FilmTokenTrainer, Batches]:
+def counting_trainer(
+    settings: FilmTokenGPT2Arguments, args: RatingTrainingArguments
+) -> tuple[FilmTokenTrainer, Batches]:
     """What `reel train film-token-gpt2` trains with, and its batches."""
-    histories = load_histories(settings.data, "train")
-    catalogue = Catalogue.from_dataset(settings.data, histories=histories)
-    features = catalogue.features.dense(catalogue.film_ids)
-    factors = fit_film_factors(histories.first(USERS_FITTED), features, settings.factor_size)
-    torch.manual_seed(0)
-    model = FilmTokenGPT2Model(settings.model_config(*features.shape))
-    histogram = torch.from_numpy(rating_histogram(histories, len(catalogue)))
-    tables = factors.films, factors.feature_weights, factors.content_weights
-    model.set_film_tables(torch.from_numpy(features), histogram, *tables)
-    batches = Batches(HistoryCollator(factors.by_fold))
-    trainer = FilmTokenTrainer(
-        muon=settings.muon,
-        model=model,
-        args=args,
-        train_dataset=HistoryDataset(histories, args.max_history_length, leave_one_out=True),
-        data_collator=batches,
-    )
+    started = start(settings.data, args)
+    features = started.catalogue.features.dense(started.catalogue.film_ids)
+    factors = fit_film_factors(started.histories.first(USERS_FITTED), features, settings.factor_size)
+    trainer = make_trainer(settings, args, started, features, factors)
+    batches = trainer.data_collator = Batches(HistoryCollator(factors.by_fold))
     return trainer, batches
 
 

@@ -12,18 +12,22 @@ from training.trainer import RatingTrainingArguments
 
 
 def test_every_variant_is_one_that_training_takes(tmp_path: Path) -> None:
+    def settings(options: str) -> list[dict]:
+        arguments = ["--data", "none", "--output-dir", str(tmp_path), *options.split()]
+        parsed = parse_arguments((FilmTokenGPT2Arguments, RatingTrainingArguments), arguments, "study", None)
+        return [{**vars(parsed[0])}, parsed[1].hyperparameters()]
+
     for variants in film_token_study.GROUPS.values():
-        for options in variants.values():
-            arguments = ["--data", "none", "--output-dir", str(tmp_path), *options.split()]
-            parse_arguments((FilmTokenGPT2Arguments, RatingTrainingArguments), arguments, "study", None)
+        for name, options in variants.items():
+            assert (settings(options) == settings("")) == (name == film_token_study.DEFAULTS)
 
 
 def test_variants_are_run_once(tiny_dataset: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     small = "--hidden-size 16 --num-attention-heads 2"
     monkeypatch.setattr(film_token_study, "GROUPS", {"data": {"9 users": "--max-train-users 9"}})
-    film_token_study.run("as it is", small, str(tiny_dataset), tmp_path / "as-it-is", ["--max-steps", "1"], 1)
+    film_token_study.run("as it is", small, str(tiny_dataset), tmp_path / "as-it-is", ["--max-steps", "1"])
     film_token_study.run(
-        "9 users", f"{small} --max-train-users 9", str(tiny_dataset), tmp_path / "9-users", ["--max-steps", "1"], 1
+        "9 users", f"{small} --max-train-users 9", str(tiny_dataset), tmp_path / "9-users", ["--max-steps", "1"]
     )
     record = json.loads((tmp_path / "9-users" / "training.json").read_text())
     assert record["users"] == 9

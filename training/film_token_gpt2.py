@@ -32,7 +32,7 @@ from training.optimizer import MuonAndOther
 from training.output_folder import rating_histogram, save_model
 from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
-from training.run import announce, check_same_shape, run, start
+from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
@@ -94,23 +94,54 @@ class FilmTokenTrainer(RatingTrainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.muon and not self.is_fsdp_enabled:
+            other = super().create_optimizer(model)
             trained: Any = self.model if model is None else model
-            weights = dict(trained.named_parameters())
-            matrices = [name for name, weight in weights.items() if weight.ndim == 2 and MATRICES.search(name)]
-            decayed = [name for name in self.get_decay_parameter_names(trained) if name not in matrices]
-            plain = [name for name in weights if name not in matrices and name not in decayed]
-            optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, trained)
-            other = optimizer_class(
-                [
-                    {"params": [weights[name] for name in decayed], "weight_decay": self.args.weight_decay},
-                    {"params": [weights[name] for name in plain], "weight_decay": 0.0},
-                ],
-                **settings,
-            )
-            self.optimizer = MuonAndOther(
-                [weights[name] for name in matrices], other, self.args.learning_rate, self.args.weight_decay
-            )
+            weights = trained.named_parameters()
+            matrices = [weight for name, weight in weights if weight.ndim == 2 and MATRICES.search(name)]
+            taken = set(map(id, matrices))
+            for group in other.param_groups:
+                group["params"] = [weight for weight in group["params"] if id(weight) not in taken]
+            self.optimizer = MuonAndOther(matrices, other, self.args.learning_rate, self.args.weight_decay)
         return super().create_optimizer(model)
+
+
+def make_trainer(
+    model_args: FilmTokenGPT2Arguments,
+    args: RatingTrainingArguments,
+    started: Start,
+    features: np.ndarray,
+    factors: FilmFactors,
+) -> FilmTokenTrainer:
+    """
+    A new model, and what trains it.
+
+    Args:
+        model_args (`FilmTokenGPT2Arguments`), args (`RatingTrainingArguments`): the settings.
+        started (`Start`): users and films.
+        features (`np.ndarray` of shape `(num_films, num_features)`): the films' features, dense.
+        factors (`FilmFactors`): the films' factors.
+    """
+    torch.manual_seed(args.seed)
+    model = FilmTokenGPT2Model(model_args.model_config(*features.shape))
+    model.set_film_tables(
+        torch.from_numpy(features),
+        torch.from_numpy(rating_histogram(started.histories, len(started.catalogue))),
+        factors.films,
+        factors.feature_weights,
+        factors.content_weights,
+    )
+    train, validation = (
+        HistoryDataset(histories, args.max_history_length, leave_one_out=training, seed=args.seed, cut=training)
+        for histories, training in ((started.histories, True), (started.validation, False))
+    )
+    return FilmTokenTrainer(
+        muon=model_args.muon,
+        model=model,
+        args=args,
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=HistoryCollator(factors.by_fold),
+    )
 
 
 def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> dict[str, float]:
@@ -121,36 +152,16 @@ def train(model_args: FilmTokenGPT2Arguments, args: RatingTrainingArguments) -> 
         The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
     """
     started = start(model_args.data, args, crowd=model_args.crowd)
-    histories, validation, catalogue, checkpoint = started
+    histories, catalogue, checkpoint = started.histories, started.catalogue, started.checkpoint
 
     begun = time.monotonic()
-    dense = catalogue.features.dense(catalogue.film_ids)
-    histogram = rating_histogram(histories, len(catalogue))
-    config = model_args.model_config(*dense.shape)
+    features = catalogue.features.dense(catalogue.film_ids)
     if checkpoint is not None:
-        check_same_shape(config, checkpoint, SHAPE)
-    factors = film_factors(histories, dense, model_args.factor_size, args)
-    torch.manual_seed(args.seed)
-    model = FilmTokenGPT2Model(config)
-    model.set_film_tables(
-        torch.from_numpy(dense),
-        torch.from_numpy(histogram),
-        factors.films,
-        factors.feature_weights,
-        factors.content_weights,
-    )
+        check_same_shape(model_args.model_config(*features.shape), checkpoint, SHAPE)
+    factors = film_factors(histories, features, model_args.factor_size, args)
+    trainer = make_trainer(model_args, args, started, features, factors)
+    model: Any = trainer.model
     announce(started, args, model, "from a config, as there are no pretrained ones")
-
-    trainer = FilmTokenTrainer(
-        muon=model_args.muon,
-        model=model,
-        args=args,
-        train_dataset=HistoryDataset(histories, args.max_history_length, leave_one_out=True, seed=args.seed),
-        eval_dataset=HistoryDataset(
-            validation, args.max_history_length, leave_one_out=False, seed=args.seed, cut=False
-        ),
-        data_collator=HistoryCollator(factors.by_fold),
-    )
     trainer.clock.elapsed_before = time.monotonic() - begun  # the minutes are those of all that learns from ratings
 
     record = TrainingRecord.of(

@@ -1,5 +1,6 @@
 """GPT-2 over rating histories in which a whole film is one token."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -288,9 +289,7 @@ class FilmTokenGPT2Model(FilmTables):
     ) -> torch.Tensor:
         """What `predict` returns, of histories that have been read; `catalogue` is what that method returns."""
         probabilities = []
-        for chunk in candidate_films.split(max(1, candidates_at_once // len(candidate_films)), dim=1):
-            films = self._films(chunk) if catalogue is None else catalogue.at(chunk)
-            expected = self._expect(memory.belief, films)
+        for films, expected in self._candidates(memory, candidate_films, candidates_at_once, catalogue):
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
             rating_logits = self._prior_logits(films, memory.users, expected) + self.rating_head(hidden)
             probabilities.append(rating_logits.softmax(-1))
@@ -306,12 +305,23 @@ class FilmTokenGPT2Model(FilmTables):
     ) -> torch.Tensor:
         """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
         catalogue's films are worth scoring."""
-        probabilities = []
-        for chunk in candidate_films.split(max(1, candidates_at_once // len(candidate_films)), dim=1):
-            films = self._films(chunk, with_tokens=False) if catalogue is None else catalogue.at(chunk)
-            expected = self._expect(memory.belief, films)
-            probabilities.append(self._prior_logits(films, memory.users, expected).softmax(-1))
-        return torch.cat(probabilities, dim=1)
+        candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, with_tokens=False)
+        return torch.cat(
+            [self._prior_logits(films, memory.users, expected).softmax(-1) for films, expected in candidates], 1
+        )
+
+    def _candidates(
+        self,
+        memory: Memory,
+        candidate_films: torch.Tensor,
+        at_once: int,
+        catalogue: Films | None,
+        with_tokens: bool = True,
+    ) -> Iterator[tuple[Films, Expectation]]:
+        """So many candidates at a time over the whole batch: what is known of them, and what the process expects."""
+        for chunk in candidate_films.split(max(1, at_once // len(candidate_films)), dim=1):
+            films = self._films(chunk, with_tokens=with_tokens) if catalogue is None else catalogue.at(chunk)
+            yield films, self._expect(memory.belief, films)
 
     def _expect(self, belief: Belief, films: Films) -> Expectation:
         with self._without_autocast():
