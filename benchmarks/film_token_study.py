@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +27,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from data_prep.errors import exit_status
 from data_prep.folders import new_file
 from training.arguments import parse_arguments
 from training.film_token_gpt2 import FilmTokenGPT2Arguments, train
@@ -86,7 +89,7 @@ def show(results: dict[str, dict], console: Console) -> None:
         console.print(table)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a rating data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs and their results")
@@ -94,7 +97,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="of training for every run")
     parser.add_argument("--steps", type=int, help="optimiser steps of every run, in the place of minutes")
     parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time, with an equal share of the cores")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     length = ["--max-steps", str(args.steps)] if args.steps else ["--max-minutes", str(args.minutes)]
     threads = max(1, (os.cpu_count() or 1) // args.side_by_side)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -118,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main, sys.argv[1:]))

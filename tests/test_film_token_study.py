@@ -33,7 +33,6 @@ def test_variants_are_run_once(tiny_dataset: Path, tmp_path: Path, monkeypatch, 
     assert record["users"] == 9
     assert record["hyperparameters"]["max_train_users"] == 9
     before = (tmp_path / "9-users.json").read_text()
-    monkeypatch.setattr("sys.argv", ["study", "--data", str(tiny_dataset), "--out", str(tmp_path), "--steps", "1"])
-    film_token_study.main()
+    film_token_study.main(["--data", str(tiny_dataset), "--out", str(tmp_path), "--steps", "1"])
     assert (tmp_path / "9-users.json").read_text() == before
     assert "9 users" in capsys.readouterr().out
