@@ -1,5 +1,6 @@
 """
-Does it help to ask about the right films? `reel.next_film` against popular and random questions.
+Does it help to ask about the right films? `reel.next_film` against popular films, random ones, and random ones drawn
+in proportion to their ratings.
 
     python -m benchmarks.next_film --model models/sample --data data/sample [--users N] [--draws 10]
 
@@ -31,7 +32,7 @@ from training.metrics import RATING_VALUES as RATINGS
 TARGETS = 10  # held-out ratings of a user
 ANSWERS = (0, 1, 2, 3, 5, 10, 20)
 QUESTIONS = (5, 10, 20, 40)
-WAYS = ("most telling", "popular", "random")
+WAYS = ("most telling", "popular", "random", "random by ratings")
 RESAMPLES = 2000
 
 History = list[tuple[str, int]]
@@ -43,24 +44,21 @@ def asked(way: str, asking: NextFilm, known: dict[str, int], chance: np.random.G
     order = [ids[row] for row in asking.rows]  # the most popular first
     if way == "random":
         chance.shuffle(order)
+    elif way == "random by ratings":
+        # The least of exponential draws with these rates is a draw in proportion to them, and so on.
+        order = [ids[row] for row in asking.rows[np.argsort(chance.exponential(1 / asking.chances[asking.rows]))]]
     history: History = []
-    passed: list[str] = []
-    while True:
-        if (
-            way == "most telling"
-        ):  # a film that was not seen says nothing of the others: the order lasts until an answer
-            order = asking.suggest(history, passed, top=len(order))
-        gone = {*passed, *dict(history)}
-        for film in order:
-            if film in gone:
-                continue
-            if film in known:
-                history = [*history, (film, known[film])]
-                break
-            passed.append(film)
-            yield history
+    unseen: list[str] = []
+    for film in order:
+        if way == "most telling":
+            suggested = asking.suggest(history, unseen)
+            if not suggested:  # what is left are other entries of films asked about
+                return
+            film = suggested[0]
+        if film in known:
+            history = [*history, (film, known[film])]
         else:
-            return
+            unseen.append(film)
         yield history
 
 
@@ -155,7 +153,7 @@ def main() -> None:
                 low, high = interval(resampled[telling] - resampled[way])
                 cells.append(f"{whole[telling] - whole[way]:+.3f} [{low:+.3f}, {high:+.3f}]")
             table.add_row(f"{count} {kind}", *cells)
-    Console(width=160).print(table)
+    Console(width=200).print(table)
     for way, questions in cost.items():
         print(f"{way}: {questions:.0f} questions for {ANSWERS[-1]} answers")
 

@@ -13,7 +13,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .films import NUM_RATINGS, Films, FilmTables
-from .taste_process import Belief, Kernel, Reading, add_rating, expect, read_ratings
+from .taste_process import Belief, Kernel, Reading, add_rating, covariance, expect, read_ratings
 
 # Ratings of prior weight in what is seen of a user's habits.
 USER_SHRINKAGE = 10.0
@@ -309,6 +309,23 @@ class FilmTokenGPT2Model(FilmTables):
         return torch.cat(
             [self._prior_logits(films, memory.users, expected).softmax(-1) for films, expected in candidates], 1
         )
+
+    @torch.no_grad()
+    def covariance(self, catalogue: Films, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """
+        How people's ratings of some films covary with those of others, without noise (`catalogue.process.noise`), in
+        squared rating points.
+
+        Args:
+            catalogue (`Films`): what that method returns.
+            rows (`torch.Tensor` of shape `(films,)`): catalogue rows.
+            others (`torch.Tensor` of shape `(others,)`): catalogue rows.
+
+        Returns:
+            `torch.FloatTensor` of shape `(films, others)`.
+        """
+        with self._without_autocast():
+            return covariance(catalogue.at(rows[None]).process, catalogue.at(others[None]).process, self.kernel)[0]
 
     def _candidates(
         self,

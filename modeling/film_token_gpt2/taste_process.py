@@ -78,7 +78,8 @@ class Reading(NamedTuple):
         return Belief(films, whitener, self.innovations, self.gains)
 
 
-def _covariance(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
+def covariance(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
+    """Of ratings in advance, without noise: `(batch, films, other films)`."""
     # In place where a gradient allows it: fresh memory for so many numbers costs more than they do.
     liking = ((one.places @ other.places.mT).sub_(1) / kernel.reach).exp_()
     strengths = (kernel.variance * one.strengths)[..., None] * other.strengths[:, None]
@@ -105,7 +106,7 @@ def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> 
         ratings (`torch.Tensor` of shape `(batch, length)`): minus the films' intercepts; zeros are padding.
         kernel (`Kernel`): of the likings.
     """
-    factor = torch.linalg.cholesky(_covariance(films, films, kernel) + torch.diag_embed(films.noise))
+    factor = torch.linalg.cholesky(covariance(films, films, kernel) + torch.diag_embed(films.noise))
     whitened = torch.linalg.solve_triangular(factor, torch.cat([ratings[..., None], films.loadings], -1), upper=False)
     innovations, gains = whitened[..., 0], whitened[..., 1:]
     told = films.choices.cumsum(1) / (films.real.cumsum(1) + CHOICE_SHRINKAGE)[..., None]
@@ -123,7 +124,7 @@ def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> 
 
 def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and variance, `(batch, films)` each, of ratings that would come next, less the films' intercepts."""
-    known = belief.whitener @ _covariance(belief.films, films, kernel)
+    known = belief.whitener @ covariance(belief.films, films, kernel)
     told = belief.told(films.choices)
     means = (known.mT @ belief.innovations[..., None])[..., 0]
     means = means + ((films.loadings - known.mT @ belief.gains) * told).sum(-1)
@@ -140,7 +141,7 @@ def add_rating(belief: Belief, film: ProcessFilms, rating: torch.Tensor, kernel:
         film (`ProcessFilms`): of length 1.
         rating (`torch.Tensor` of shape `(batch, 1)`): minus the film's intercept.
     """
-    row = (belief.whitener @ _covariance(belief.films, film, kernel)).mT  # of the Cholesky factor
+    row = (belief.whitener @ covariance(belief.films, film, kernel)).mT  # of the Cholesky factor
     variance = _variances(film, kernel) + film.noise - row.square().sum(-1)
     deviation = variance.sqrt()[..., None]
     row_of_inverse = torch.cat([-row @ belief.whitener, torch.ones_like(deviation)], -1) / deviation

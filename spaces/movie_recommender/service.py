@@ -83,7 +83,7 @@ class Service:
     def yours(self, session: Session) -> Yours:
         """The left column for a session."""
         few = len(session.ratings) < ENOUGH
-        asked = self.asking.suggest(list(session.ratings), (*session.seen, *session.passed), top=1 + STARTERS * few)
+        asked = self.asking.suggest(list(session.ratings), session.passed, session.seen, top=1 + STARTERS * few)
         count = f' <span class="count">{len(session.ratings):,}</span>' if session.ratings else ""
         rows = [(film_id, *self.films[film_id], rating) for film_id, rating in reversed(session.ratings)]
         return Yours(

@@ -1,4 +1,4 @@
-"""What the recommender can tell beside a list: orders, reasons, the next film to ask about, taste, films for two."""
+"""What the recommender can tell beside a list: orders, reasons, taste, films for two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from data_prep.errors import UserError
-from reel.next_film import NextFilm
 from reel.ranking import diverse_order, renown, worth
 from reel.taste import taste
 from reel.two_people import films_for_two, likeness
@@ -121,23 +120,6 @@ def test_reasons_are_what_changes_the_prediction(recommender):
             assert reason.weight == pytest.approx(falls[reason.film_id], abs=1e-3)
         strongest = max(falls, key=lambda rated: abs(falls[rated]))
         assert abs(reasons[0].weight) == pytest.approx(abs(falls[strongest]), abs=1e-3)
-
-
-def test_asked_about_films_teach_more_than_films_at_random(recommender):
-    asking = NextFilm(recommender)
-
-    def left(films: list[str]) -> float:
-        rows = np.array([recommender.catalogue.index[film] for film in films])
-        return float(np.trace(asking._posterior(rows)))
-
-    asked: list[str] = []
-    for _ in range(5):
-        asked += asking.suggest([(film, 6) for film in asked])
-    assert len(set(asked)) == 5
-    draw = np.random.default_rng(0)
-    names = [recommender.catalogue.film_ids[row] for row in asking.rows]
-    at_random = [left(list(draw.choice(names, 5, replace=False))) for _ in range(200)]
-    assert left(asked) < np.quantile(at_random, 0.1)
 
 
 def test_taste_beside_everyones(recommender):
