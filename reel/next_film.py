@@ -33,7 +33,7 @@ REMEMBERED = 300  # ratings that are reckoned with, the latest, and as many film
 # Who has seen which films, fitted to 4,000 training users of the Letterboxd data set and their 1,000 best-known films:
 # the correlation of having seen two films is SEEN * exp((cosine of the film space - 1) / REACH).
 SEEN, REACH = 0.7, 0.3
-# Share of the people that have seen the best-known film: .51 there, .54 in MovieLens.
+# Share of the people that have seen the best-known film: .51 there, .49 in the sample.
 BEST_KNOWN = 0.5
 # A film seen by fewer would be too great a surprise: the correlation is that of well-known films.
 SELDOM = 0.1

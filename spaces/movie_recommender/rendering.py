@@ -164,7 +164,7 @@ def question(film_id: str, title: str, year: int | None) -> str:
         f"{empty}"
         f'<p><button type="button" class="link" data-film="{escape(film_id)}" data-action="pass">I have not seen it'
         f"</button></p>"
-        f'<p class="quiet">Of the films you may know, this one would teach Reel most about you.</p></section>'
+        f'<p class="quiet">Of the best-known films, Reel expects to learn most about you from this one.</p></section>'
     )
 
 

@@ -63,6 +63,7 @@ def test_the_next_film_is_none_that_was_rated_or_passed(service: Service) -> Non
     assert not set(asked) & {"film-0", *dict(RATED.ratings)}
     session = service.edit(Session(), {"action": "pass", "film_id": asked[0]})[0]
     assert asked[0] not in service.yours(session).question
+    assert "expects to learn most about you" in service.yours(session).question
 
 
 def test_one_film_two_people_and_taste(service: Service) -> None:
