@@ -89,6 +89,8 @@ class FilmTokenGPT2Model(FilmTables):
     logits are a prior and what the transformer adds to it, which is zero before training, so that an untrained model
     is a fair baseline. The prior pools three opinions: the film's histogram, a Gaussian process over films
     (see `taste_process`) that holds a belief about the user, and the user's habits, which ratings they give at all.
+    What the process says of each of the ten ratings is added to it, and read by the transformer, as is where the film
+    lies on the scale that the user's own ratings make.
     """
 
     _supports_sdpa = True
