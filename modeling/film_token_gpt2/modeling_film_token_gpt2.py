@@ -13,6 +13,8 @@ from transformers.utils import ModelOutput
 
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .films import NUM_RATINGS, Films, FilmTables
+from .own_scale import SIZE as OWN_SCALE_SIZE
+from .own_scale import on_own_scale
 from .taste_process import Belief, Kernel, Reading, add_rating, expect, read_ratings
 
 # Ratings of prior weight in what is seen of a user's habits.
@@ -20,10 +22,6 @@ USER_SHRINKAGE = 10.0
 # Logs of the prior's weights of a film's histogram and of the process, and its weight of the user's habits: where
 # training begins.
 PRIOR_WEIGHTS = (-0.6, -0.8, 0.4)
-# How far, in standard deviations of a person's own scale, ratings may lie from what is expected of them there.
-OWN_SCALE_SPREADS = (0.4, 0.6, 0.8)
-# Shares of ratings below and above which no rating of a scale lies: what is never given has a place on it as well.
-SCALE_ENDS = (0.002, 0.998)
 # Leanings are a quarter or so of what other inputs are.
 LEANINGS_SCALE = 4.0
 # Steps in which the prior gets its mean, and how far that stays from the ends of the scale.
@@ -103,8 +101,7 @@ class FilmTokenGPT2Model(FilmTables):
         # user and of this one, and the rating itself; row 0 is the start of a history.
         self.event_projection = nn.Linear(3 * width, width, bias=False)
         self.event_rating = nn.Embedding(NUM_RATINGS + 1, width)
-        own_scale = 2 + len(OWN_SCALE_SPREADS)
-        self.user_projection = nn.Linear(4 + config.factor_size + 2 * NUM_RATINGS + own_scale, width)
+        self.user_projection = nn.Linear(4 + config.factor_size + 2 * NUM_RATINGS + OWN_SCALE_SIZE, width)
         self.kernel_scales = nn.Parameter(torch.zeros(2))  # logs, of variance and reach
 
         self.transformer = GPT2Model(config.gpt2_config())
@@ -180,25 +177,6 @@ class FilmTokenGPT2Model(FilmTables):
         """From the means `(..., 11)` of `_targets`."""
         return Expectation(films.intercepts + means[..., 0], variances, means[..., 1:])
 
-    def _own_scale(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
-        """
-        Films on the scale that their user's own ratings make, as many standard normal deviations from its middle as
-        the share of ratings below says: `(..., 5)`, what is expected of this user and of everyone, and the rating it
-        comes to in return, by how far ratings are spread around what is expected, minus the process's mean.
-        """
-        own = users.habits.exp() * self._overall_shares()
-        own = own / own.sum(-1, keepdim=True)
-        below = own.cumsum(-1)
-        scale = torch.special.ndtri((below - own / 2).clamp(*SCALE_ENDS))
-        scale = scale - (scale * own).sum(-1, keepdim=True)
-        scale = scale / (scale.square() * own).sum(-1, keepdim=True).sqrt().clamp(min=0.2)
-        everyone = (scale * films.shares).sum(-1)
-        user = everyone + (scale * expected.leanings).sum(-1)
-        thresholds = torch.special.ndtri(below[..., :-1].clamp(*SCALE_ENDS))
-        distances = thresholds - user[..., None]
-        ratings = [NUM_RATINGS - torch.special.ndtr(distances / spread).sum(-1) for spread in OWN_SCALE_SPREADS]
-        return torch.stack([user, everyone, *(rating - expected.means for rating in ratings)], dim=-1)
-
     def _inputs(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
         numbers = [
             expected.means - self.config.mean_rating,
@@ -208,7 +186,8 @@ class FilmTokenGPT2Model(FilmTables):
         ]
         places = torch.broadcast_shapes(*(number.shape for number in numbers))
         with self._without_autocast():
-            own_scale = self._own_scale(films, users, expected)
+            usage = users.habits.exp() * self._overall_shares()
+            own_scale = on_own_scale(usage, films.shares, expected.leanings, expected.means)
         parts = [*(number[..., None] for number in numbers), users.tastes, users.habits]
         parts += [LEANINGS_SCALE * expected.leanings, own_scale]
         known = torch.cat([part.expand(*places, -1) for part in parts], dim=-1)

@@ -11,7 +11,6 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
-from modeling.film_token_gpt2.modeling_film_token_gpt2 import Expectation, UserState
 from tests.modeling.toy import NUM_FILMS, toy_history, toy_model
 
 
@@ -222,28 +221,10 @@ def test_an_untrained_model_is_its_prior():
 
 def test_what_a_person_leans_to_adds_to_nothing(model):
     films, ratings = toy_history(12)
-    expected, users, _, _ = model._read(model._films(films), ratings)
+    expected = model._read(model._films(films), ratings)[0]
     torch.testing.assert_close(expected.leanings.sum(-1), torch.zeros(2, 12), rtol=0, atol=1e-5)
     assert (expected.leanings[:, 0] == 0).all()  # nothing is known before the first rating
     assert (expected.leanings[:, 1:].abs().amax(-1) > 1e-3).all()
-
-
-def test_the_own_scale_of_somebody_who_loves_or_hates(model):
-    films = model._films(torch.tensor([[5, 5, 5]]))
-    expected = Expectation(torch.full((1, 3), 6.0), torch.ones(1, 3), torch.zeros(1, 3, 10))
-    expected.leanings[0, 1, [0, 9]] = torch.tensor([-0.2, 0.2])
-    expected.leanings[0, 2, [0, 9]] = torch.tensor([0.2, -0.2])
-    habits = torch.zeros(1, 3, 10)
-    user = UserState(torch.zeros(1, 3), torch.zeros(1, 3, 3), torch.ones(1, 3), habits, torch.zeros(1, 3, 16))
-    whoever, everyone, *returned = model._own_scale(films, user, expected)[0].T
-    torch.testing.assert_close(whoever[0], everyone[0])
-    assert whoever[2] < whoever[0] < whoever[1]
-    for rating in returned:
-        assert 1 <= 6 + rating[2] < 6 + rating[0] < 6 + rating[1] <= 10
-
-    only_ends = user._replace(habits=torch.tensor([50.0] + [1e-3] * 8 + [50.0]).log().expand(1, 3, 10))
-    bold = model._own_scale(films, only_ends, expected)[0].T
-    assert bold[2, 1] > returned[0][1] and bold[2, 2] < returned[0][2]  # farther from the middle, either way
 
 
 def test_film_dropout_withholds_all_that_is_known_of_a_film():
@@ -263,7 +244,7 @@ def test_film_dropout_withholds_all_that_is_known_of_a_film():
 
 def test_save_and_load_are_equal_to_the_bit(model, tmp_path):
     model.save_pretrained(tmp_path)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", *[".py"] * 4, ".safetensors"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", *[".py"] * 5, ".safetensors"]
     films, ratings = toy_history(9)
     expected = model(films, ratings).rating_logits
     for loaded in (FilmTokenGPT2Model.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
