@@ -144,5 +144,6 @@ async def open_page(client: httpx.AsyncClient) -> Visitor:
 
 def client_of(address: str, connections: int) -> httpx.AsyncClient:
     """A client with as many connections as there are visitors; no proxy stands before this machine's own page."""
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    # A connection is left before the server leaves it, after five seconds: a request in that moment would be lost.
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=2)
     return httpx.AsyncClient(base_url=address, timeout=TIMEOUT, limits=limits, trust_env=False)

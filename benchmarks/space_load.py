@@ -60,8 +60,8 @@ async def load(address: str, visitors: int, seconds: float) -> tuple[list[float]
     return took, errors
 
 
-async def come_and_go(address: str, process: int, sessions: int) -> list[float]:
-    """The server's memory, MB, before and after every tenth of so many short visits."""
+async def come_and_go(address: str, process: int, sessions: int) -> None:
+    """Print the server's memory, MB, before and after every tenth of so many short visits."""
 
     async def short_visit(number: int) -> None:
         visitor = await open_page(client)
@@ -69,13 +69,13 @@ async def come_and_go(address: str, process: int, sessions: int) -> list[float]:
         for step in range(RATED):
             question, _ = await visitor.rate(film_asked_about(question), 1 + (number + step) % 10)
 
-    memory = [memory_of(process)]
+    print(f"memory over {sessions:,} sessions, MB: {memory_of(process):.0f}", end="", flush=True)
     async with client_of(address, 2 * SOME) as client:
         for number in range(0, sessions, SOME):
             await asyncio.gather(*map(short_visit, range(number, min(sessions, number + SOME))))
             if (number + SOME) % max(SOME, sessions // 10) == 0:
-                memory.append(memory_of(process))
-    return memory
+                print(f" {memory_of(process):.0f}", end="", flush=True)
+    print()
 
 
 def main() -> int:
@@ -91,8 +91,7 @@ def main() -> int:
         print(f"{args.visitors} visitors, a rating every {EVERY:g} s, {args.seconds:g} s: {len(took):,} updates")
         print(f"seconds: median {middle:.2f}, 95 % {late:.2f}, 99 % {latest:.2f}, longest {max(took):.2f}")
         print(f"errors: {len(errors)}", *sorted(set(errors))[:5], sep="\n  ")
-        memory = asyncio.run(come_and_go(address, process, args.sessions))
-        print(f"memory over {args.sessions:,} sessions, MB:", " ".join(f"{size:.0f}" for size in memory))
+        asyncio.run(come_and_go(address, process, args.sessions))
     return int(bool(errors) or late >= ENOUGH)
 
 

@@ -109,6 +109,6 @@ class FilmTokenGPT2Config(PreTrainedConfig):
             attn_pdrop=self.dropout,
             resid_pdrop=self.dropout,
             # Where GPT-2 has gelu_new: no worse here, and a sixth of the time.
-            activation_function="relu",
+            activation_function="relu2",
             initializer_range=self.initializer_range,
         )

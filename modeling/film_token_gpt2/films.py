@@ -28,6 +28,11 @@ class Films(NamedTuple):
     intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
     process: ProcessFilms
 
+    @property
+    def shares(self) -> torch.Tensor:
+        """Shares of the ratings 1..10 among training users, smoothed: `(..., 10)`."""
+        return self.log_shares.softmax(-1)
+
     def at(self, rows: torch.Tensor) -> "Films":
         """Those in some rows of what is known of all films."""
         process = ProcessFilms(*(part[rows] for part in self.process))

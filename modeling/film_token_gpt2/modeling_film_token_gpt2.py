@@ -13,6 +13,8 @@ from transformers.utils import ModelOutput
 
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .films import NUM_RATINGS, Films, FilmTables
+from .own_scale import SIZE as OWN_SCALE_SIZE
+from .own_scale import on_own_scale
 from .taste_process import Belief, Kernel, Reading, add_rating, covariance, expect, read_ratings
 
 # Ratings of prior weight in what is seen of a user's habits.
@@ -20,6 +22,8 @@ USER_SHRINKAGE = 10.0
 # Logs of the prior's weights of a film's histogram and of the process, and its weight of the user's habits: where
 # training begins.
 PRIOR_WEIGHTS = (-0.6, -0.8, 0.4)
+# Leanings are a quarter or so of what other inputs are.
+LEANINGS_SCALE = 4.0
 # Steps in which the prior gets its mean, and how far that stays from the ends of the scale.
 TILTS, MARGIN = 2, 0.3
 
@@ -53,6 +57,8 @@ class Expectation(NamedTuple):
 
     means: torch.Tensor  # (...), 1..10, not cut off at the ends
     variances: torch.Tensor  # (...)
+    # (..., 10), shares of the ratings 1..10: what this person's ratings add to the film's histogram. They add to zero.
+    leanings: torch.Tensor
 
 
 class Memory(NamedTuple):
@@ -81,6 +87,8 @@ class FilmTokenGPT2Model(FilmTables):
     logits are a prior and what the transformer adds to it, which is zero before training, so that an untrained model
     is a fair baseline. The prior pools three opinions: the film's histogram, a Gaussian process over films
     (see `taste_process`) that holds a belief about the user, and the user's habits, which ratings they give at all.
+    What the process says of each of the ten ratings is added to it, and read by the transformer, as is where the film
+    lies on the scale that the user's own ratings make.
     """
 
     _supports_sdpa = True
@@ -93,13 +101,14 @@ class FilmTokenGPT2Model(FilmTables):
         # user and of this one, and the rating itself; row 0 is the start of a history.
         self.event_projection = nn.Linear(3 * width, width, bias=False)
         self.event_rating = nn.Embedding(NUM_RATINGS + 1, width)
-        self.user_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
+        self.user_projection = nn.Linear(4 + config.factor_size + 2 * NUM_RATINGS + OWN_SCALE_SIZE, width)
         self.kernel_scales = nn.Parameter(torch.zeros(2))  # logs, of variance and reach
 
         self.transformer = GPT2Model(config.gpt2_config())
         self.transformer.wpe = NoPositions()  # type: ignore[assignment]
         self.transformer.wte = nn.Identity()  # type: ignore[assignment]
         self.rating_head = nn.Linear(width, NUM_RATINGS)
+        self.leanings_head = nn.Linear(NUM_RATINGS, NUM_RATINGS, bias=False)
         # Of the prior's three opinions: constants, and slopes in the log of the history's length.
         self.prior_weights = nn.Parameter(torch.zeros(3, 2))
         self.post_init()
@@ -108,9 +117,10 @@ class FilmTokenGPT2Model(FilmTables):
     def _init_weights(self, module):
         super()._init_weights(module)
         if isinstance(module, FilmTokenGPT2Model):
-            # With a silent head the model starts as its prior, and training adds to it.
+            # With silent heads the model starts as its prior, and training adds to it.
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
+            init.zeros_(module.leanings_head.weight)
             init.zeros_(module.kernel_scales)  # the process starts with the config's kernel
             init.copy_(module.prior_weights, torch.tensor(PRIOR_WEIGHTS)[:, None] * torch.tensor([1.0, 0.0]))
 
@@ -144,14 +154,28 @@ class FilmTokenGPT2Model(FilmTables):
         """
         real = films.process.real
         with self._without_autocast():
-            reading = read_ratings(films.process, (ratings - films.intercepts) * real, self.kernel)
-            expected = Expectation(films.intercepts + reading.means, reading.variances)
             usage = F.one_hot((ratings - 1).clamp(min=0), NUM_RATINGS)
+            targets = self._targets(films, ratings, usage) * real[..., None]
+            reading = read_ratings(films.process, targets, self.kernel)
+            expected = self._expectation(films, reading.means, reading.variances)
             sums = torch.cat([torch.ones_like(real)[..., None], reading.surprises.square()[..., None], usage], dim=-1)
             sums = F.pad((sums * real[..., None]).cumsum(1), (0, 0, 1, 0))
         start = self.event_rating.weight[0].expand(len(ratings), 1, -1)
         events = torch.cat([start, self._events(films, ratings, expected)], dim=1)
         return expected, self._user_states(sums, reading.tastes, events), reading, sums[:, -1]
+
+    @staticmethod
+    def _targets(films: Films, ratings: torch.Tensor, usage: torch.Tensor) -> torch.Tensor:
+        """
+        What the process predicts, `(..., 11)`: ratings, and which of the ten they are, `usage` (..., 10), each less
+        what the film itself says. Not everyone rates around a mean: somebody loves or hates, and nothing in between.
+        """
+        return torch.cat([(ratings - films.intercepts)[..., None], usage - films.shares], dim=-1)
+
+    @staticmethod
+    def _expectation(films: Films, means: torch.Tensor, variances: torch.Tensor) -> Expectation:
+        """From the means `(..., 11)` of `_targets`."""
+        return Expectation(films.intercepts + means[..., 0], variances, means[..., 1:])
 
     def _inputs(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
         numbers = [
@@ -161,7 +185,11 @@ class FilmTokenGPT2Model(FilmTables):
             users.counts.log1p() / 3 - 1,
         ]
         places = torch.broadcast_shapes(*(number.shape for number in numbers))
+        with self._without_autocast():
+            usage = users.habits.exp() * self._overall_shares()
+            own_scale = on_own_scale(usage, films.shares, expected.leanings, expected.means)
         parts = [*(number[..., None] for number in numbers), users.tastes, users.habits]
+        parts += [LEANINGS_SCALE * expected.leanings, own_scale]
         known = torch.cat([part.expand(*places, -1) for part in parts], dim=-1)
         return films.tokens + users.last_event + self.user_projection(known)
 
@@ -180,7 +208,7 @@ class FilmTokenGPT2Model(FilmTables):
             deviations = self._ratings() - means[..., None]
             variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
             prior = prior + ((wanted - means) / variances)[..., None] * deviations
-        return prior
+        return prior + self.leanings_head(LEANINGS_SCALE * expected.leanings)
 
     def forward(
         self,
@@ -270,11 +298,11 @@ class FilmTokenGPT2Model(FilmTables):
                 for (keys, values), (key, value) in zip(memory.keys_and_values, added, strict=True)
             ]
         padding = torch.cat([memory.padding, torch.zeros_like(ratings, dtype=torch.bool)], dim=1)
+        usage = F.one_hot(ratings - 1, NUM_RATINGS)
         with self._without_autocast():
-            belief = add_rating(memory.belief, films.process, ratings - films.intercepts, self.kernel)
+            belief = add_rating(memory.belief, films.process, self._targets(films, ratings, usage), self.kernel)
         surprises = (ratings - expected.means) / expected.variances.sqrt()
-        usage = F.one_hot(ratings[:, 0] - 1, NUM_RATINGS)
-        sums = memory.sums + torch.cat([torch.ones_like(surprises), surprises.square(), usage], dim=-1)
+        sums = memory.sums + torch.cat([torch.ones_like(surprises), surprises.square(), usage[:, 0]], dim=-1)
         events = self._events(films, ratings, expected)
         users = self._user_states(sums[:, None], belief.taste()[:, None], events)
         return Memory(added, padding, users, belief, sums)
@@ -342,8 +370,7 @@ class FilmTokenGPT2Model(FilmTables):
 
     def _expect(self, belief: Belief, films: Films) -> Expectation:
         with self._without_autocast():
-            means, variances = expect(belief, films.process, self.kernel)
-        return Expectation(films.intercepts + means, variances)
+            return self._expectation(films, *expect(belief, films.process, self.kernel))
 
     def _attend_to_memory(
         self, hidden: torch.Tensor, memory: Memory

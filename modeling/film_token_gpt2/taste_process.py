@@ -6,6 +6,9 @@ What a history says of its user under a Gaussian process over films, after every
 `taste` is a few numbers, N(0, identity) in advance; `liking` is what a user feels about films of one corner of the
 film space, alike for films whose places there are near, and stronger for some films than for others. Both are known
 exactly after any number of ratings.
+
+Anything else about a rating that varies over people and films as ratings do can be predicted along with it, from the
+same factorisation: a reading takes several targets, of which the rating is the first.
 """
 
 from typing import NamedTuple
@@ -42,7 +45,7 @@ class Belief(NamedTuple):
     # (batch, length, length), inverse of the Cholesky factor of the ratings' covariance: for a whole catalogue, a
     # product with it takes half as long as solving.
     whitener: torch.Tensor
-    innovations: torch.Tensor  # (batch, length), ratings that it has whitened
+    innovations: torch.Tensor  # (batch, length, targets), targets that it has whitened
     gains: torch.Tensor  # (batch, length, rank), loadings that it has whitened
 
     def told(self, chosen: torch.Tensor | None = None) -> torch.Tensor:
@@ -57,18 +60,19 @@ class Belief(NamedTuple):
         """The mean taste, `(batch, rank)`. What the choice tells is where it began, and counts as far as the ratings
         have left it open."""
         told = self.told()
-        return ((self.innovations[:, None] - told @ self.gains.mT) @ self.gains + told)[:, 0]
+        ratings = self.innovations[..., 0]
+        return ((ratings[:, None] - told @ self.gains.mT) @ self.gains + told)[:, 0]
 
 
 class Reading(NamedTuple):
     """What was believed before each rating of a history, and after the last."""
 
     tastes: torch.Tensor  # (batch, length + 1, rank), mean tastes
-    means: torch.Tensor  # (batch, length), what was expected of each rating
-    variances: torch.Tensor  # (batch, length)
+    means: torch.Tensor  # (batch, length, targets), what was expected of each rating
+    variances: torch.Tensor  # (batch, length), of the rating
     surprises: torch.Tensor  # (batch, length), ratings minus what was expected, in standard deviations
     factor: torch.Tensor  # (batch, length, length), Cholesky factor of the ratings' covariance
-    innovations: torch.Tensor  # (batch, length), ratings that it has whitened
+    innovations: torch.Tensor  # (batch, length, targets), targets that it has whitened
     gains: torch.Tensor  # (batch, length, rank), loadings that it has whitened
 
     def belief(self, films: ProcessFilms) -> Belief:
@@ -91,7 +95,11 @@ def _variances(films: ProcessFilms, kernel: Kernel) -> torch.Tensor:
     return films.loadings.square().sum(-1) + kernel.variance * films.strengths.square()
 
 
-def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> Reading:
+def _add_to_first(means: torch.Tensor, ratings: torch.Tensor) -> torch.Tensor:
+    return torch.cat([means[..., :1] + ratings[..., None], means[..., 1:]], dim=-1)
+
+
+def read_ratings(films: ProcessFilms, targets: torch.Tensor, kernel: Kernel) -> Reading:
     """
     Predict every rating of a history from those before it.
 
@@ -103,50 +111,53 @@ def read_ratings(films: ProcessFilms, ratings: torch.Tensor, kernel: Kernel) -> 
 
     Args:
         films (`ProcessFilms`): the rated films.
-        ratings (`torch.Tensor` of shape `(batch, length)`): minus the films' intercepts; zeros are padding.
+        targets (`torch.Tensor` of shape `(batch, length, targets)`): ratings minus the films' intercepts; then
+            whatever else is to be predicted, of which the choice of films tells nothing. Zeros are padding.
         kernel (`Kernel`): of the likings.
     """
     factor = torch.linalg.cholesky(covariance(films, films, kernel) + torch.diag_embed(films.noise))
-    whitened = torch.linalg.solve_triangular(factor, torch.cat([ratings[..., None], films.loadings], -1), upper=False)
-    innovations, gains = whitened[..., 0], whitened[..., 1:]
+    whitened = torch.linalg.solve_triangular(factor, torch.cat([targets, films.loadings], -1), upper=False)
+    innovations, gains = whitened.split([targets.shape[-1], films.loadings.shape[-1]], dim=-1)
     told = films.choices.cumsum(1) / (films.real.cumsum(1) + CHOICE_SHRINKAGE)[..., None]
     before = factor.tril(-1)
     taken = (told @ gains.mT).tril(-1)  # by each rating before
-    means = (before @ innovations[..., None])[..., 0] + (films.loadings * told).sum(-1) - (before * taken).sum(-1)
+    by_choice = (films.loadings * told).sum(-1) - (before * taken).sum(-1)
+    means = _add_to_first(before @ innovations, by_choice)
 
     told = F.pad(told, (0, 0, 1, 0))
     left = (told @ gains.mT).tril(-1) @ gains
-    tastes = F.pad((gains * innovations[..., None]).cumsum(1), (0, 0, 1, 0)) + told - left
+    tastes = F.pad((gains * innovations[..., :1]).cumsum(1), (0, 0, 1, 0)) + told - left
     deviations = factor.diagonal(dim1=-2, dim2=-1)
-    surprises = (ratings - means) / deviations
+    surprises = (targets - means)[..., 0] / deviations
     return Reading(tastes, means, deviations.square(), surprises, factor, innovations, gains)
 
 
 def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and variance, `(batch, films)` each, of ratings that would come next, less the films' intercepts."""
+    """What is expected, `(batch, films, targets)`, of ratings that would come next, and the variances `(batch, films)`
+    of the ratings themselves."""
     known = belief.whitener @ covariance(belief.films, films, kernel)
     told = belief.told(films.choices)
-    means = (known.mT @ belief.innovations[..., None])[..., 0]
-    means = means + ((films.loadings - known.mT @ belief.gains) * told).sum(-1)
+    by_choice = ((films.loadings - known.mT @ belief.gains) * told).sum(-1)
+    means = _add_to_first(known.mT @ belief.innovations, by_choice)
     variances = _variances(films, kernel) - known.square().sum(1)
     return means, variances.clamp(min=0) + films.noise
 
 
-def add_rating(belief: Belief, film: ProcessFilms, rating: torch.Tensor, kernel: Kernel) -> Belief:
+def add_rating(belief: Belief, film: ProcessFilms, targets: torch.Tensor, kernel: Kernel) -> Belief:
     """
     A belief after one more rating of each user; the whitener gets a row, nothing is computed again.
 
     Args:
         belief (`Belief`): before it.
         film (`ProcessFilms`): of length 1.
-        rating (`torch.Tensor` of shape `(batch, 1)`): minus the film's intercept.
+        targets (`torch.Tensor` of shape `(batch, 1, targets)`): as in `read_ratings`.
     """
     row = (belief.whitener @ covariance(belief.films, film, kernel)).mT  # of the Cholesky factor
     variance = _variances(film, kernel) + film.noise - row.square().sum(-1)
     deviation = variance.sqrt()[..., None]
     row_of_inverse = torch.cat([-row @ belief.whitener, torch.ones_like(deviation)], -1) / deviation
     whitener = torch.cat([F.pad(belief.whitener, (0, 1)), row_of_inverse], dim=1)
-    innovation = (rating - (row @ belief.innovations[..., None])[..., 0]) / deviation[..., 0]
+    innovation = (targets - row @ belief.innovations) / deviation
     gain = (film.loadings - row @ belief.gains) / deviation
     films = ProcessFilms(*(torch.cat(parts, dim=1) for parts in zip(belief.films, film, strict=True)))
     return Belief(films, whitener, torch.cat([belief.innovations, innovation], 1), torch.cat([belief.gains, gain], 1))

@@ -9,6 +9,7 @@ Nothing about a visitor outlives the visit: ratings live in the session, an uplo
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -17,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+# Threads come and go with the visitors, and allocators that keep memory for every thread would grow with them. Both
+# settings must be there before the first threads are.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+if sys.platform == "linux":
+    ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX of glibc's malloc.h
 
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:  # loaded by path, as `reel demo` does
@@ -24,7 +30,7 @@ if str(HERE) not in sys.path:  # loaded by path, as `reel demo` does
 
 import gradio as gr  # noqa: E402
 import rendering  # noqa: E402
-from api import add_endpoints, limited  # noqa: E402
+from api import add_endpoints, limited, visitor  # noqa: E402
 from controls import filter_controls, take_away, two_people_tab  # noqa: E402
 from limits import Limits  # noqa: E402
 from service import Page, Service  # noqa: E402
@@ -37,7 +43,7 @@ from reel import UserError  # noqa: E402
 UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
-SESSIONS = 500  # tabs whose ratings are kept, the last ones used: Gradio's own record of one is large
+SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own record of one takes .32 MB
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
 <p>Tell it what you thought of a few films. It tells you what to watch next.</p>
@@ -130,8 +136,9 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
         left = [session, search, question, heading, ratings, taste, report]
 
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+            been_here = visitor(request) in limits.edits or visitor(request) in limits.uploads
             limited(limits.edits, request)
-            return service.edit(now, event._data)
+            return service.edit(now, event._data, forgotten=been_here and not now.begun)
 
         def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
             limited(limits.views, request)

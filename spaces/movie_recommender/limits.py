@@ -30,6 +30,10 @@ class RateLimit:
     _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __contains__(self, visitor: str) -> bool:
+        """Whether a visitor asked for anything before, as far as remembered."""
+        return visitor in self._left
+
     def take(self, visitor: str) -> None:
         """Count a request of a visitor.
 

@@ -29,6 +29,7 @@ FOUND = 10  # films the search box offers
 STARTERS = 8  # films offered to someone new beside the one that is asked about
 ENOUGH = 5  # ratings after which nobody needs starters
 EXACT = 300  # films that a long history ranks by all of its ratings
+FORGOTTEN = "This page was quiet for so long that its earlier ratings were forgotten. Please give them again."
 SORRY = "That did not work, and it is our fault, not yours. Please try again."
 
 
@@ -94,23 +95,24 @@ class Service:
             taste=taste_page(taste(self.recommender, list(session.ratings))),
         )
 
-    def edit(self, session: Session, request: Any) -> tuple[Any, ...]:
+    def edit(self, session: Session, request: Any, forgotten: bool = False) -> tuple[Any, ...]:
         """A change by hand: {"action": "rate", "remove", "pass", "clear" or "more", "film_id", "rating"}; returns
-        `_yours`."""
+        `_yours`. With `forgotten`, the report says that the session before this one is lost."""
+        report = rendering.error(FORGOTTEN) if forgotten else None
         request = request if isinstance(request, Mapping) else {}
         action, film_id = request.get("action"), request.get("film_id")
         if action == "clear":
             return self._yours(session.clear(), "")
         if action == "more":
-            return self._yours(session.list_more())
+            return self._yours(session.list_more(), report)
         if not isinstance(film_id, str) or film_id not in self.films:
             return self._yours(session, rendering.error("This film is not in the catalogue."))
         if action == "remove":
-            return self._yours(session.remove(film_id))
+            return self._yours(session.remove(film_id), report)
         if action == "pass":
-            return self._yours(session.pass_over(film_id))
+            return self._yours(session.pass_over(film_id), report)
         try:
-            return self._yours(session.rate(film_id, request.get("rating")))
+            return self._yours(session.rate(film_id, request.get("rating")), report)
         except ValueError:
             return self._yours(session, rendering.error("A rating is half a star to five stars."))
 

@@ -229,6 +229,14 @@ def test_an_untrained_model_is_its_prior():
     assert (kind > harsh + 1).all()
 
 
+def test_what_a_person_leans_to_adds_to_nothing(model):
+    films, ratings = toy_history(12)
+    expected = model._read(model._films(films), ratings)[0]
+    torch.testing.assert_close(expected.leanings.sum(-1), torch.zeros(2, 12), rtol=0, atol=1e-5)
+    assert (expected.leanings[:, 0] == 0).all()  # nothing is known before the first rating
+    assert (expected.leanings[:, 1:].abs().amax(-1) > 1e-3).all()
+
+
 def test_film_dropout_withholds_all_that_is_known_of_a_film():
     model = toy_model(film_dropout=0.999).train()
     torch.manual_seed(0)
@@ -246,7 +254,7 @@ def test_film_dropout_withholds_all_that_is_known_of_a_film():
 
 def test_save_and_load_are_equal_to_the_bit(model, tmp_path):
     model.save_pretrained(tmp_path)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", *[".py"] * 4, ".safetensors"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", *[".py"] * 5, ".safetensors"]
     films, ratings = toy_history(9)
     expected = model(films, ratings).rating_logits
     for loaded in (FilmTokenGPT2Model.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):

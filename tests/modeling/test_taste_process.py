@@ -14,7 +14,7 @@ from modeling.film_token_gpt2.taste_process import (
     read_ratings,
 )
 
-RANK, LENGTH = 3, 9
+RANK, LENGTH, TARGETS = 3, 9, 3
 KERNEL = Kernel(torch.tensor(0.7, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64))
 
 
@@ -28,12 +28,13 @@ def random_films(length: int) -> ProcessFilms:
 @pytest.fixture
 def history() -> tuple[ProcessFilms, torch.Tensor]:
     torch.manual_seed(0)
-    return random_films(LENGTH), torch.randn(2, LENGTH, dtype=torch.float64)
+    return random_films(LENGTH), torch.randn(2, LENGTH, TARGETS, dtype=torch.float64)
 
 
 def direct(history, film: ProcessFilms, user: int, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mean and variance of the rating of `film` (of length 1) after a history, and the mean taste."""
-    films, ratings = history
+    """Means of all targets of `film` (of length 1) after a history, the rating's variance, and the mean taste."""
+    films, targets = history
+    ratings, others = targets[user, :length, 0], targets[user, :length, 1:]
     loadings, choices, places, strengths, noise, _ = (part[user, :length] for part in films)
     before = choices.sum(0) / (length + CHOICE_SHRINKAGE)
     told = (choices.sum(0) + film.choices[user, 0]) / (length + 1 + CHOICE_SHRINKAGE)
@@ -42,13 +43,13 @@ def direct(history, film: ProcessFilms, user: int, length: int) -> tuple[torch.T
         return KERNEL.variance * ((one @ places.T - 1) / KERNEL.reach).exp() * strength[:, None] * strengths
 
     covariance = loadings @ loadings.T + likings(places, strengths) + torch.diag(noise)
-    taste = before + loadings.T @ torch.linalg.solve(covariance, ratings[user, :length] - loadings @ before)
-    weights = torch.linalg.solve(covariance, ratings[user, :length] - loadings @ told)
+    taste = before + loadings.T @ torch.linalg.solve(covariance, ratings - loadings @ before)
     own, strength = film.loadings[user], film.strengths[user]
     shared = own @ loadings.T + likings(film.places[user], strength)
     variance = own @ own.T + KERNEL.variance * strength.square() + film.noise[user]
     variance = variance - shared @ torch.linalg.solve(covariance, shared.T)
-    return (own @ told + shared @ weights)[0], variance[0, 0], taste
+    mean = own @ told + shared @ torch.linalg.solve(covariance, ratings - loadings @ told)
+    return torch.cat([mean, (shared @ torch.linalg.solve(covariance, others))[0]]), variance[0, 0], taste
 
 
 def place(films: ProcessFilms, start: int) -> ProcessFilms:
@@ -56,15 +57,15 @@ def place(films: ProcessFilms, start: int) -> ProcessFilms:
 
 
 def test_every_prefix_equals_the_formula(history):
-    films, ratings = history
-    reading = read_ratings(films, ratings, KERNEL)
+    films, targets = history
+    reading = read_ratings(films, targets, KERNEL)
     for user in range(2):
         for length in range(LENGTH):
             mean, variance, taste = direct(history, place(films, length), user, length)
             torch.testing.assert_close(reading.means[user, length], mean)
             torch.testing.assert_close(reading.variances[user, length], variance)
             torch.testing.assert_close(reading.tastes[user, length], taste)
-            surprise = (ratings[user, length] - mean) / variance.sqrt()
+            surprise = (targets[user, length, 0] - mean[0]) / variance.sqrt()
             torch.testing.assert_close(reading.surprises[user, length], surprise)
         _, _, taste = direct(history, place(films, 0), user, LENGTH)
         torch.testing.assert_close(reading.tastes[user, LENGTH], taste)
@@ -72,12 +73,12 @@ def test_every_prefix_equals_the_formula(history):
 
 
 def test_padding_teaches_nothing(history):
-    films, ratings = history
+    films, targets = history
     candidate = random_films(1)
     mean, variance, taste = direct(history, candidate, 0, 4)
-    for part in (films.loadings, films.choices, films.strengths, films.real, ratings):
+    for part in (films.loadings, films.choices, films.strengths, films.real, targets):
         part[:, 4:] = 0
-    reading = read_ratings(films, ratings, KERNEL)
+    reading = read_ratings(films, targets, KERNEL)
     for position in range(4, LENGTH + 1):
         torch.testing.assert_close(reading.tastes[0, position], taste)
     means, variances = expect(reading.belief(films), candidate, KERNEL)
@@ -87,11 +88,11 @@ def test_padding_teaches_nothing(history):
 
 @pytest.mark.parametrize("length", [0, 1, 6])
 def test_reading_on_equals_reading_at_once(history, length):
-    films, ratings = history
+    films, targets = history
     read = ProcessFilms(*(part[:, :length] for part in films))
-    belief = read_ratings(read, ratings[:, :length], KERNEL).belief(read)
+    belief = read_ratings(read, targets[:, :length], KERNEL).belief(read)
     for position in range(length, LENGTH):
-        belief = add_rating(belief, place(films, position), ratings[:, position : position + 1], KERNEL)
+        belief = add_rating(belief, place(films, position), targets[:, position : position + 1], KERNEL)
     candidate = random_films(1)
     means, variances = expect(belief, candidate, KERNEL)
     for user in range(2):

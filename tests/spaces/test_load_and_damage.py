@@ -11,8 +11,10 @@ import pytest
 
 pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
 
+from benchmarks.page_visitor import Visitor, client_of, film_asked_about, open_page
 from benchmarks.space_load import load
 from benchmarks.space_mutations import upload_all
+from reel import demo
 from tests.spaces.browsing import Site
 from tests.spaces.fake_recommender import FakeRecommender
 
@@ -33,3 +35,27 @@ def test_several_visitors_at_once(site: Site) -> None:
     took, errors = done(load(site.address, visitors=5, seconds=6))
     assert errors == []
     assert took
+
+
+def test_who_was_forgotten_is_told() -> None:
+    space = demo.load_space(demo.SPACE)
+    app = space.build_app(FakeRecommender())
+    address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1", state_session_capacity=2)
+
+    async def reports() -> list[Any]:
+        async with client_of(address, 1) as client:
+            visitors = [await open_page(client) for _ in range(3)]
+            film_id = film_asked_about(visitors[0].first_question)
+            return [await report_of_rating(visitors[number], film_id) for number in (0, 0, 1, 2, 0, 0)]
+
+    async def report_of_rating(visitor: Visitor, film_id: str) -> Any:
+        edited = await visitor.fire(
+            visitor.event("question", "edit"), {"action": "rate", "film_id": film_id, "rating": 7}
+        )
+        return edited[visitor.parts["report"]["id"]]
+
+    try:
+        told = [isinstance(report, str) and "forgotten" in report for report in done(reports())]
+    finally:
+        app.close(verbose=False)
+    assert told == [False, False, False, False, True, False]
