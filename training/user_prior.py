@@ -11,6 +11,8 @@ from modeling.deepfm import DeepFMModel
 MAX_USERS, MAX_RATINGS, USERS_AT_ONCE = 512, 100, 64
 ROUNDS = 4
 LEAST_VARIANCE = 1e-6
+AUDIENCE_SHRINKAGE = 10.0  # ratings of prior weight that pull a film's audience to all users
+RATINGS_AT_ONCE = 1 << 20  # whose users' vectors are in memory together: 200 MB at a length of 48
 
 
 def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,6 +32,27 @@ def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch
         chosen = draw.permutation(len(user_films))[:width]
         films[row, : len(chosen)], ratings[row, : len(chosen)] = user_films[chosen], user_ratings[chosen]
     return torch.from_numpy(films), torch.from_numpy(ratings)
+
+
+@torch.no_grad()
+def set_film_audiences(model: DeepFMModel, histories: Histories) -> None:
+    """
+    Tell the model who rates which film: the mean of the vectors that training left the film's users with, less the
+    mean over all ratings.
+
+    Args:
+        model (`DeepFMModel`): the model.
+        histories (`Histories`): of its training users, in the order of the model's users.
+    """
+    vectors = model.user_vectors.weight
+    films = torch.from_numpy(histories.film_indices).to(vectors.device, torch.long)
+    users = torch.from_numpy(np.repeat(np.arange(len(histories)), histories.lengths())).to(vectors.device)
+    sums = vectors.new_zeros(model.config.num_films, model.config.user_size)
+    for some_films, some_users in zip(films.split(RATINGS_AT_ONCE), users.split(RATINGS_AT_ONCE), strict=True):
+        sums.index_add_(0, some_films, vectors[some_users])
+    counts = films.bincount(minlength=len(sums))[:, None]
+    mean = sums.sum(0) / counts.sum()
+    model.set_film_audiences((sums - counts * mean) / (counts + AUDIENCE_SHRINKAGE))
 
 
 @torch.no_grad()
