@@ -38,14 +38,14 @@ def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch
 def set_film_audiences(model: DeepFMModel, histories: Histories) -> None:
     """
     Tell the model who rates which film: the mean of the vectors that training left the film's users with, less the
-    mean over all ratings.
+    mean over all ratings; films with few ratings are near all users.
 
     Args:
         model (`DeepFMModel`): the model.
         histories (`Histories`): of its training users, in the order of the model's users.
     """
     vectors = model.user_vectors.weight
-    films = torch.from_numpy(histories.film_indices).to(vectors.device, torch.long)
+    films = torch.from_numpy(histories.film_indices.astype(np.int64)).to(vectors.device)
     users = torch.from_numpy(np.repeat(np.arange(len(histories)), histories.lengths())).to(vectors.device)
     sums = vectors.new_zeros(model.config.num_films, model.config.user_size)
     for some_films, some_users in zip(films.split(RATINGS_AT_ONCE), users.split(RATINGS_AT_ONCE), strict=True):
@@ -62,7 +62,8 @@ def fit_user_prior(
     """
     Set the model's prior of users' vectors by expectation maximisation, every weight held fixed: fit the users under
     the prior, then let the prior be the mean of their vectors and the vectors' covariance plus the mean of what the
-    ratings leave open (Laplace's approximation).
+    ratings leave open (Laplace's approximation). It is that of users of whose films nothing is known: films'
+    audiences are set to zero, and `set_film_audiences` comes after.
 
     Args:
         model (`DeepFMModel`): the model.
@@ -74,6 +75,7 @@ def fit_user_prior(
     """
     size, device = model.config.user_size, model.user_mean.device
     model.set_user_prior(torch.zeros(size), max(precision, 1e-3) * torch.eye(size))
+    model.set_film_audiences(torch.zeros_like(model.film_audiences))
     for _ in range(rounds):
         fits = [
             model.fit_users(*(part.to(device) for part in batch))

@@ -360,7 +360,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
     @torch.no_grad()
     def fit_users(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> UserFit:
         """
-        Vectors of new users from their ratings, every weight held fixed, under the prior of training users.
+        Vectors of new users from their ratings, every weight held fixed, under the prior of training users. Which films
+        they chose says something too: the prior's mean moves to those films' audiences.
 
         Whatever loss trained a reward head, its sigmoid is a probability, and the fit maximises the likelihood.
 
@@ -405,7 +406,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
         candidates_at_once: int = 65_536,
     ) -> torch.Tensor:
         """
-        Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits the history best.
+        Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits best the history and that
+        the candidate is a film that they chose.
 
         Args:
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
