@@ -114,6 +114,9 @@ class DeepFMModel(DeepFMPreTrainedModel):
     text embeddings, side by side in `film_features`, and with `use_film_ids` the film itself. A film id outside the
     catalogue is a film of which nothing is known, a user id outside the table is the average user.
 
+    A new user's vector is fitted to their ratings. What is known of it beforehand is a Gaussian, whose mean moves with
+    the films that they chose, whatever they gave them: `film_audiences` says who rates which film.
+
     With a reward head the ratings 1..10 are the training ratings' shares below 7 and from 7 on, weighted with
     P(reward), the sigmoid of the logit; of `"reward-linear"`, whose output is itself an estimate of the reward, the
     sigmoid of 4 (output - 1/2), which has its value and its slope at 1/2.
@@ -360,8 +363,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
     @torch.no_grad()
     def fit_users(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> UserFit:
         """
-        Vectors of new users from their ratings, every weight held fixed, under the prior of training users. Which films
-        they chose says something too: the prior's mean moves to those films' audiences.
+        Vectors of new users from their ratings, every weight held fixed, under the prior of training users. Which
+        films they chose says something too: the prior's mean moves to those films' audiences.
 
         Whatever loss trained a reward head, its sigmoid is a probability, and the fit maximises the likelihood.
 
@@ -406,8 +409,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
         candidates_at_once: int = 65_536,
     ) -> torch.Tensor:
         """
-        Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits best the history and that
-        the candidate is a film that they chose.
+        Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits best, given the history
+        and that the candidate is a film that they chose.
 
         Args:
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
