@@ -16,7 +16,7 @@ from training.baselines.drawn_cases import DrawnCases
 from training.cases import NUM_TARGETS
 from training.rating_blocks import RatingBlocks, join_blocks
 from training.trainer import RatingTrainer, RatingTrainingArguments
-from training.user_prior import draw_histories, fit_user_prior
+from training.user_prior import draw_histories, fit_user_prior, set_film_audiences
 
 
 @dataclass
@@ -144,16 +144,17 @@ class DeepFMTrainer(RatingBlocksTrainer):
         **kwargs,
     ):
         self.cases = DrawnCases.draw(validation, args.max_history_length, args.seed)
-        self.prior_histories = draw_histories(histories, args.seed)
+        self.histories, self.prior_histories = histories, draw_histories(histories, args.seed)
         blocks = RatingBlocks.of(histories, args.seed)
         super().__init__(model=model, args=args, blocks=blocks, eval_dataset=self.cases, **kwargs)
         if args.early_stopping_patience:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
     def fit_user_prior(self) -> DeepFMModel:
-        """The model, its prior of users' vectors as the weights of now have it."""
+        """The model, its prior of users' vectors and its films' audiences as the weights of now have them."""
         model = self.accelerator.unwrap_model(self.model)
         fit_user_prior(model, *self.prior_histories, precision=self.args.user_penalty)
+        set_film_audiences(model, self.histories)
         return model
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:

@@ -11,6 +11,8 @@ from modeling.deepfm import DeepFMModel
 MAX_USERS, MAX_RATINGS, USERS_AT_ONCE = 512, 100, 64
 ROUNDS = 4
 LEAST_VARIANCE = 1e-6
+AUDIENCE_SHRINKAGE = 10.0  # ratings of prior weight that pull a film's audience to all users
+RATINGS_AT_ONCE = 1 << 20  # whose users' vectors are in memory together: 200 MB at a length of 48
 
 
 def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,13 +35,35 @@ def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch
 
 
 @torch.no_grad()
+def set_film_audiences(model: DeepFMModel, histories: Histories) -> None:
+    """
+    Tell the model who rates which film: the mean of the vectors that training left the film's users with, less the
+    mean over all ratings; films with few ratings are near all users.
+
+    Args:
+        model (`DeepFMModel`): the model.
+        histories (`Histories`): of its training users, in the order of the model's users.
+    """
+    vectors = model.user_vectors.weight
+    films = torch.from_numpy(histories.film_indices.astype(np.int64)).to(vectors.device)
+    users = torch.from_numpy(np.repeat(np.arange(len(histories)), histories.lengths())).to(vectors.device)
+    sums = vectors.new_zeros(model.config.num_films, model.config.user_size)
+    for some_films, some_users in zip(films.split(RATINGS_AT_ONCE), users.split(RATINGS_AT_ONCE), strict=True):
+        sums.index_add_(0, some_films, vectors[some_users])
+    counts = films.bincount(minlength=len(sums))[:, None]
+    mean = sums.sum(0) / counts.sum()
+    model.set_film_audiences((sums - counts * mean) / (counts + AUDIENCE_SHRINKAGE))
+
+
+@torch.no_grad()
 def fit_user_prior(
     model: DeepFMModel, films: torch.Tensor, ratings: torch.Tensor, precision: float, rounds: int = ROUNDS
 ) -> None:
     """
     Set the model's prior of users' vectors by expectation maximisation, every weight held fixed: fit the users under
     the prior, then let the prior be the mean of their vectors and the vectors' covariance plus the mean of what the
-    ratings leave open (Laplace's approximation).
+    ratings leave open (Laplace's approximation). It is that of users of whose films nothing is known: films'
+    audiences are set to zero, and `set_film_audiences` comes after.
 
     Args:
         model (`DeepFMModel`): the model.
@@ -51,6 +75,7 @@ def fit_user_prior(
     """
     size, device = model.config.user_size, model.user_mean.device
     model.set_user_prior(torch.zeros(size), max(precision, 1e-3) * torch.eye(size))
+    model.set_film_audiences(torch.zeros_like(model.film_audiences))
     for _ in range(rounds):
         fits = [
             model.fit_users(*(part.to(device) for part in batch))

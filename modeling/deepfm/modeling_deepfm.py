@@ -21,6 +21,17 @@ REWARD_RATING = 7
 FILMS_AT_ONCE = 16_384  # whose features are gathered together: 64 MB at 1,000 features
 
 
+def _known(history_films: torch.Tensor, history_ratings: torch.Tensor) -> torch.Tensor:
+    """Which places of a history are no padding, as `history_films`."""
+    return (history_ratings > 0) & (history_films != -1)
+
+
+def _choice_weights(known: torch.Tensor) -> torch.Tensor:
+    """What each film counts of those that a user chose, `(batch,)`: one over the root of their number, as in SVD++ (Y.
+    Koren, 2008). The film that is asked about is one of them."""
+    return (known.sum(1) + 1).rsqrt()
+
+
 @dataclass
 class DeepFMOutput(ModelOutput):
     """
@@ -83,6 +94,7 @@ class DeepFMPreTrainedModel(PreTrainedModel):
             init.constant_(module.rating_shares, 1 / NUM_RATINGS)
             init.zeros_(module.user_mean)
             init.copy_(module.user_precision, torch.eye(module.config.user_size))
+            init.zeros_(module.film_audiences)
             if module.config.use_pairwise and module.config.head == "ratings":
                 # An inner product starts as a taste: it moves weight from the low ratings to the high ones.
                 slopes = torch.linspace(-1, 1, NUM_RATINGS)[:, None].expand_as(module.pairwise_weights)
@@ -102,6 +114,9 @@ class DeepFMModel(DeepFMPreTrainedModel):
     text embeddings, side by side in `film_features`, and with `use_film_ids` the film itself. A film id outside the
     catalogue is a film of which nothing is known, a user id outside the table is the average user.
 
+    A new user's vector is fitted to their ratings. What is known of it beforehand is a Gaussian, whose mean moves with
+    the films that they chose, whatever they gave them: `film_audiences` says who rates which film.
+
     With a reward head the ratings 1..10 are the training ratings' shares below 7 and from 7 on, weighted with
     P(reward), the sigmoid of the logit; of `"reward-linear"`, whose output is itself an estimate of the reward, the
     sigmoid of 4 (output - 1/2), which has its value and its slope at 1/2.
@@ -111,6 +126,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
     rating_shares: torch.Tensor
     user_mean: torch.Tensor
     user_precision: torch.Tensor
+    film_audiences: torch.Tensor
 
     def __init__(self, config: DeepFMConfig):
         super().__init__(config)
@@ -120,6 +136,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
         # Of users nobody has seen yet.
         self.register_buffer("user_mean", torch.zeros(size))
         self.register_buffer("user_precision", torch.eye(size))
+        self.register_buffer("film_audiences", torch.zeros(config.num_films, size))
 
         self.user_vectors = nn.Embedding(config.num_users, size)
         if config.use_linear:
@@ -168,6 +185,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
         """
         added = len(film_features)
         self.film_features = torch.cat([self.film_features, film_features.to(self.film_features)])
+        self.film_audiences = F.pad(self.film_audiences, (0, 0, 0, added))
         if self.config.use_film_ids:
             self.film_vectors_own = nn.Embedding.from_pretrained(
                 F.pad(self.film_vectors_own.weight, (0, 0, 0, added)), freeze=False
@@ -185,6 +203,17 @@ class DeepFMModel(DeepFMPreTrainedModel):
         """
         self.user_mean.copy_(mean)
         self.user_precision.copy_(precision)
+
+    @torch.no_grad()
+    def set_film_audiences(self, audiences: torch.Tensor) -> None:
+        """
+        Say who rates which film.
+
+        Args:
+            audiences (`torch.Tensor` of shape `(num_films, user_size)`): mean vector of the users who rated the film,
+                less that of the users behind all ratings.
+        """
+        self.film_audiences.copy_(audiences)
 
     def feature_weights(self) -> list[torch.nn.Parameter]:
         """The weights of film features, `(width, num_features)` each."""
@@ -227,6 +256,11 @@ class DeepFMModel(DeepFMPreTrainedModel):
         width)`; zeros for ids outside the catalogue."""
         known = (film_ids >= 0) & (film_ids < self.config.num_films)
         return self.film_vectors_own(film_ids.clamp(0, self.config.num_films - 1)) * known[:, None]
+
+    def _audiences(self, film_ids: torch.Tensor) -> torch.Tensor:
+        """Rows of `film_audiences` for film ids `(...)`: `(..., user_size)`; zeros for ids outside the catalogue."""
+        known = (film_ids >= 0) & (film_ids < self.config.num_films)
+        return F.embedding(film_ids.clamp(0, self.config.num_films - 1), self.film_audiences) * known[..., None]
 
     def _users(self, vectors: torch.Tensor) -> Side:
         """The side of user vectors `(..., user_size)`."""
@@ -329,7 +363,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
     @torch.no_grad()
     def fit_users(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> UserFit:
         """
-        Vectors of new users from their ratings, every weight held fixed, under the prior of training users.
+        Vectors of new users from their ratings, every weight held fixed, under the prior of training users. Which
+        films they chose says something too: the prior's mean moves to those films' audiences.
 
         Whatever loss trained a reward head, its sigmoid is a probability, and the fit maximises the likelihood.
 
@@ -337,7 +372,9 @@ class DeepFMModel(DeepFMPreTrainedModel):
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
             history_ratings (`torch.Tensor` of shape `(batch, length)`): 1..10, 0 is padding.
         """
-        known = (history_ratings > 0) & (history_films != -1)
+        known = _known(history_films, history_ratings)
+        chosen = (self._audiences(history_films) * known[..., None]).sum(1)
+        means = self.user_mean + chosen * _choice_weights(known)[:, None]
         training = self.training
         self.eval()  # dropout would make another function of every step
         films = self._films(history_films)
@@ -359,7 +396,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
             jacobian = derivatives(self._users(vectors).beside_films())
             return F.pad(slope * jacobian, (0, 0, 1, 0)) if reward_head else jacobian
 
-        fit = fit_user_vectors(logits_of, jacobian_of, classes, known, self.user_mean, self.user_precision)
+        fit = fit_user_vectors(logits_of, jacobian_of, classes, known, means, self.user_precision)
         self.train(training)
         return fit
 
@@ -372,7 +409,8 @@ class DeepFMModel(DeepFMPreTrainedModel):
         candidates_at_once: int = 65_536,
     ) -> torch.Tensor:
         """
-        Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits the history best.
+        Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits best, given the history
+        and that the candidate is a film that they chose.
 
         Args:
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
@@ -383,15 +421,15 @@ class DeepFMModel(DeepFMPreTrainedModel):
         Returns:
             `torch.FloatTensor` of shape `(batch, candidates, 10)`.
         """
-        if history_films.shape[1]:
-            vectors = self.fit_users(history_films, history_ratings).vectors
-        else:
-            vectors = self.user_mean.expand(len(history_films), -1)
-        users = self._users(vectors).beside_films()
-        probabilities = [
-            self._rating_logits(self._logits(self._films(chunk), users)).softmax(-1)
-            for chunk in candidate_films.split(max(1, candidates_at_once // max(1, len(candidate_films))), dim=1)
-        ]
+        fit = self.fit_users(history_films, history_ratings)
+        # A candidate is one more film that the user chose: it moves the prior's mean, and so the vector by as much as
+        # the ratings leave it to the prior.
+        weights = _choice_weights(_known(history_films, history_ratings))[:, None, None]
+        moves = weights * torch.linalg.solve(fit.precisions, self.user_precision)
+        probabilities = []
+        for chunk in candidate_films.split(max(1, candidates_at_once // max(1, len(candidate_films))), dim=1):
+            users = self._users(fit.vectors[:, None] + self._audiences(chunk) @ moves.mT)
+            probabilities.append(self._rating_logits(self._logits(self._films(chunk), users)).softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()

@@ -24,7 +24,7 @@ def fit_user_vectors(
     jacobian_of: Callable[[torch.Tensor], torch.Tensor],
     classes: torch.Tensor,
     known: torch.Tensor,
-    mean: torch.Tensor,
+    means: torch.Tensor,
     precision: torch.Tensor,
     max_steps: int = 8,
 ) -> UserFit:
@@ -41,22 +41,22 @@ def fit_user_vectors(
         jacobian_of: from vectors to the logits' derivatives, `(batch, length, classes, user_size)`.
         classes (`torch.LongTensor` of shape `(batch, length)`): what was observed.
         known (`torch.BoolTensor` of shape `(batch, length)`): False is padding, and counts for nothing.
-        mean (`torch.FloatTensor` of shape `(user_size,)`): of the prior.
+        means (`torch.FloatTensor` of shape `(batch, user_size)`): of the prior.
         precision (`torch.FloatTensor` of shape `(user_size, user_size)`): inverse covariance of the prior.
         max_steps (`int`): Gauss-Newton steps, at most.
     """
-    vectors = mean.expand(len(classes), -1)
+    vectors = means
 
     def loss(vectors: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         chosen = logits.log_softmax(-1).gather(-1, classes[..., None])[..., 0]
-        offsets = vectors - mean
+        offsets = vectors - means
         return ((offsets @ precision) * offsets).sum(-1) / 2 - (chosen * known).sum(-1)
 
     logits = logits_of(vectors)
     current = loss(vectors, logits)
     for _ in range(max_steps):
         gradient, information = _derivatives(logits, jacobian_of(vectors), classes, known)
-        gradient = gradient + (vectors - mean) @ precision
+        gradient = gradient + (vectors - means) @ precision
         step = torch.linalg.solve(information + precision, gradient)
         length = ((step @ precision) * step).sum(-1).clamp(min=0).sqrt()
         step = step * (LONGEST_STEP / length.clamp(min=LONGEST_STEP))[:, None]

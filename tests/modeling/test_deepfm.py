@@ -86,6 +86,12 @@ def test_derivatives_by_the_user_are_those_of_autograd(head, parts):
     torch.testing.assert_close(model._jacobian(films)(model._users(vectors).beside_films()), expected)
 
 
+def prior_means(model: DeepFMModel, films: torch.Tensor, ratings: torch.Tensor) -> torch.Tensor:
+    """Of users who chose these films, written down anew: `(users, user_size)`."""
+    audiences = [model.film_audiences[row[given > 0]] for row, given in zip(films, ratings, strict=True)]
+    return torch.stack([model.user_mean + rows.sum(0) / (len(rows) + 1) ** 0.5 for rows in audiences])
+
+
 def objective(model: DeepFMModel, films: torch.Tensor, ratings: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     """What the fit of a user minimises, written down anew: `(users,)`."""
     users = torch.arange(len(vectors))[:, None].expand_as(films)
@@ -98,7 +104,7 @@ def objective(model: DeepFMModel, films: torch.Tensor, ratings: torch.Tensor, ve
         reward = (ratings[known] >= 7).to(output.logits.dtype)
         log_odds = model._reward_logits(output.logits[:, 0])
         losses = F.binary_cross_entropy_with_logits(log_odds, reward, reduction="none")
-    offsets = vectors - model.user_mean
+    offsets = vectors - prior_means(model, films, ratings)
     penalties = torch.einsum("ui,ij,uj->u", offsets, model.user_precision, offsets) / 2
     return penalties.index_add(0, users[known], losses)
 
@@ -110,7 +116,8 @@ def test_a_new_users_vector_is_what_a_generic_optimiser_finds(head, user_size):
     films, ratings = toy_histories(20)
     films[0, 8:], ratings[0, 8:] = -1, 0
     fitted = model.fit_users(films, ratings).vectors
-    vectors = model.user_mean.repeat(4, 1).requires_grad_(True)
+    start = objective(model, films, ratings, prior_means(model, films, ratings))
+    vectors = prior_means(model, films, ratings).requires_grad_(True)
     optimiser = torch.optim.LBFGS([vectors], max_iter=300, line_search_fn="strong_wolfe", tolerance_grad=1e-9)
 
     def closure() -> torch.Tensor:
@@ -120,7 +127,6 @@ def test_a_new_users_vector_is_what_a_generic_optimiser_finds(head, user_size):
         return loss
 
     optimiser.step(closure)
-    start = objective(model, films, ratings, model.user_mean.repeat(4, 1))
     found, best = objective(model, films, ratings, fitted), objective(model, films, ratings, vectors.detach())
     assert (start > found + 0.01).all()
     # The perceptron has kinks, where one of the two may stop short of the other.
@@ -141,17 +147,47 @@ def test_without_the_perceptron_the_fit_is_exact():
     torch.testing.assert_close(fit.precisions[0], hessian)
 
 
-def test_an_empty_history_is_the_average_user():
+def test_with_an_empty_history_a_film_is_rated_as_by_its_audience():
     model = toy_deepfm()
     empty = torch.zeros(2, 0, dtype=torch.long)
     candidates = torch.arange(6).expand(2, -1)
     padding = torch.full((2, 4), -1), torch.zeros(2, 4, dtype=torch.long)
     plain = model.predict(empty, empty, candidates)
     with torch.no_grad():
-        model.user_vectors.weight[0] = model.user_mean
-    average = model(candidates[0], torch.zeros(6, dtype=torch.long)).rating_logits.softmax(-1)
-    torch.testing.assert_close(plain[0], average)
+        model.user_vectors.weight[:6] = model.user_mean + model.film_audiences[:6]
+    expected = model(candidates[0], torch.arange(6)).rating_logits.softmax(-1)
+    torch.testing.assert_close(plain[0], expected)
     torch.testing.assert_close(model.predict(*padding, candidates), plain)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_candidate_is_one_more_film_that_the_user_chose(head):
+    model = with_parts(toy_deepfm(head=head), "use_linear", "use_pairwise").double().requires_grad_(False)
+    films, ratings = toy_histories(9)
+    films = films % 20
+    candidate = torch.full((4, 1), 25)
+    model.film_audiences.zero_()
+    audience = torch.tensor([2e-3, -3e-3, 1e-3], dtype=torch.double)
+    plain = model.predict(films, ratings, candidate)
+    model.film_audiences[25] = audience
+    predicted = model.predict(films, ratings, candidate)
+    model.film_audiences.zero_()
+    model.user_mean.add_(audience / 10**0.5)  # as a film of the history would move it, without a rating
+    refitted = model.predict(films, ratings, candidate)
+    assert (predicted - refitted).norm() < 0.03 * (refitted - plain).norm()
+
+
+def test_the_more_ratings_the_less_a_films_audience_says():
+    model, changed = toy_deepfm(), toy_deepfm()
+    changed.film_audiences[25] += 1.0
+    candidate = torch.full((4, 1), 25)
+    moved = []
+    for length in (0, 5, 50, 500):
+        films, ratings = toy_histories(length)
+        here, there = (one.predict(films % 20, ratings, candidate) for one in (model, changed))
+        moved.append((here - there).abs().mean().item())
+    assert moved == sorted(moved, reverse=True)
+    assert moved[-1] < moved[0] / 20
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -277,6 +313,7 @@ def test_an_added_film_is_what_its_features_say(use_film_ids):
     model = toy_deepfm(use_film_ids=use_film_ids)
     films, ratings = toy_histories(6)
     everything = torch.arange(NUM_FILMS).expand(4, -1)
+    model.film_audiences[9] = 0  # nobody rated it
     before = model.predict(films, ratings, everything)
     if use_film_ids:
         with torch.no_grad():

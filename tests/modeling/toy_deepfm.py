@@ -21,6 +21,7 @@ def toy_deepfm(seed: int = 0, **settings) -> DeepFMModel:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.set_film_audiences(torch.randn(NUM_FILMS, size) * 0.2)
     return model.eval()
 
 

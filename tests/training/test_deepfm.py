@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from data_prep.dataset import load_histories
+from data_prep.dataset import Histories, load_histories
 from data_prep.errors import UserError
 from modeling.deepfm import DeepFMConfig, DeepFMModel
 from modeling.deepfm.configuration_deepfm import HEADS
@@ -19,7 +19,7 @@ from tests.modeling.toy_deepfm import toy_deepfm
 from training.deepfm import main
 from training.deepfm_trainer import DeepFMTrainer, DeepFMTrainingArguments
 from training.rating_blocks import BLOCK_SIZE, Block, RatingBlocks, join_blocks
-from training.user_prior import fit_user_prior
+from training.user_prior import AUDIENCE_SHRINKAGE, fit_user_prior, set_film_audiences
 
 SMALL = ["--user-size", "3", "--embedding-size", "4", "--mlp-sizes", "8", "--use-cpu", "True"]
 FAST = ["--per-device-train-batch-size", "1", "--learning-rate", "0.03", "--warmup-steps", "0", "--logging-steps", "1"]
@@ -93,6 +93,7 @@ def test_learns_and_saves_a_model_that_predicts(tiny_dataset, tmp_path, capsys, 
     kind, harsh = (recommender.predict([(film, rating) for film in films], films) for rating in (10, 1))
     assert (kind[:, 6:].sum(1) > harsh[:, 6:].sum(1)).mean() > 0.8
     np.testing.assert_allclose(kind.sum(1), 1, rtol=1e-5)
+    assert recommender.model.film_audiences.any()
 
 
 def test_evaluate_and_predict_take_it(tiny_dataset, tmp_path):
@@ -194,6 +195,26 @@ def test_the_prior_is_found_again():
     torch.testing.assert_close(model.user_mean, mean, rtol=0, atol=0.2)
     found = torch.linalg.inv(model.user_precision).diagonal().sqrt()
     torch.testing.assert_close(found, spread, rtol=0.35, atol=0.0)
+
+
+def test_a_films_audience_is_the_mean_of_its_users():
+    model = toy_deepfm(head="ratings", user_size=2)
+    users = np.repeat(np.arange(12), 25)
+    films = np.random.default_rng(0).integers(0, 10, len(users))
+    histories = Histories(
+        user_ids=[str(user) for user in range(12)],
+        offsets=np.arange(0, len(users) + 1, 25),
+        film_indices=films.astype(np.int32),
+        ratings=np.ones(len(users), dtype=np.int8),
+        dates=None,
+        ordered=np.zeros(12, dtype=bool),
+    )
+    set_film_audiences(model, histories)
+    vectors = model.user_vectors.weight.detach().numpy()[users]
+    of_film = vectors[films == 4]
+    expected = (of_film - vectors.mean(0)).sum(0) / (len(of_film) + AUDIENCE_SHRINKAGE)
+    np.testing.assert_allclose(model.film_audiences[4].numpy(), expected, atol=1e-6)
+    assert not model.film_audiences[10:].any()  # nobody rated these
 
 
 @pytest.mark.parametrize(
