@@ -43,6 +43,7 @@ from reel import UserError  # noqa: E402
 UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
+DEEP_LINK = "/gradio_api/deep_link"
 SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own record of one takes .32 MB
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
@@ -228,7 +229,11 @@ def launch(app: gr.Blocks, **options: Any) -> str:
         "ssr_mode": False,
         "quiet": True,
     }
-    return app.launch(**(settings | options))[1]
+    server, address, _ = app.launch(**(settings | options))
+    # Gradio would write a session to disk for whoever knows its hash.
+    routes = server.router.routes
+    routes[:] = [route for route in routes if getattr(route, "path", None) != DEEP_LINK]
+    return address
 
 
 def serve(model: str, **options: Any) -> None:

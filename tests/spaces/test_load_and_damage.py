@@ -31,6 +31,17 @@ def test_damaged_exports_are_read_or_refused_and_leave_nothing(site: Site) -> No
     assert set(ends) == {"read", "refused in a sentence"}
 
 
+def test_nobody_can_have_a_session_written_to_disk(site: Site) -> None:
+    async def answer() -> int:
+        async with client_of(site.address, 1) as client:
+            session = (await open_page(client)).session
+            response = await client.get("/gradio_api/deep_link", params={"session_hash": session})
+            return response.status_code
+
+    assert done(answer()) == 404
+    assert not list(site.folder.rglob("deep_links"))
+
+
 def test_several_visitors_at_once(site: Site) -> None:
     took, errors = done(load(site.address, visitors=5, seconds=6))
     assert errors == []
