@@ -27,6 +27,7 @@ from transformers import TrainerCallback
 
 from benchmarks import text_gpt2_training as text
 from modeling.film_token_gpt2 import FilmTokenGPT2Config
+from modeling.film_token_gpt2.own_scale import SIZE as OWN_SCALE_SIZE
 from training.film_factors import fit_film_factors
 from training.film_token_gpt2 import FilmTokenGPT2Arguments, FilmTokenTrainer, make_trainer
 from training.histories import HistoryCollator
@@ -155,9 +156,9 @@ def speed(config: FilmTokenGPT2Config, batches: Sequence[tuple[np.ndarray, int]]
 def useful_flop(config: FilmTokenGPT2Config, lengths: np.ndarray, distinct_films: int) -> float:
     """Operations of the products in a step on histories of `lengths` `(histories,)`, forward and backward."""
     width, size = config.hidden_size, config.factor_size
-    numbers = 10 + size + 4  # read of a film's statistics, and of a user
+    numbers = (10 + size + 4) + (4 + size + 2 * 10 + OWN_SCALE_SIZE)  # read of a film's statistics, and of a user
     block = 12 * width**2
-    per_rating = config.num_hidden_layers * block + 2 * numbers * width + 3 * width**2 + 10 * width
+    per_rating = config.num_hidden_layers * block + numbers * width + 3 * width**2 + 10 * width + 10**2
     attention = config.num_hidden_layers * width * int((lengths**2).sum())  # both products, halved
     # Features need no gradient, and what they say of places has no weights that are trained.
     head = 1 + 3 * size + config.content_size + 2
@@ -171,9 +172,9 @@ def process_flop(config: FilmTokenGPT2Config, lengths: np.ndarray) -> float:
     size = config.factor_size
     covariance = size + (size + config.content_size)
     lengths = lengths.astype(np.float64)
-    # Whitening ratings and loadings, predicting by them, and what the choice of films tells: before a rating, and
-    # before and after one for the taste.
-    per_pair = covariance + (size + 1) + 1 + 3 * size
+    # Whitening ratings, which of the ten they are and loadings, predicting by them, and what the choice of films
+    # tells: before a rating, and before and after one for the taste.
+    per_pair = covariance + (size + 11) + 11 + 3 * size
     return 3 * float((lengths**3 / 3 + per_pair * lengths**2).sum())
 
 

@@ -36,8 +36,7 @@ class ProcessCovariance:
     """
 
     def __init__(self, recommender: Recommender):
-        self.model = recommender.model
-        self.films = self.model.catalogue()
+        self.model, self.films = recommender.model, recommender.known_films
 
     def between(self, films: np.ndarray, others: np.ndarray) -> np.ndarray:
         rows = (torch.from_numpy(part).to(self.model.device) for part in (films, others))
@@ -64,6 +63,7 @@ class SpaceCovariance:
         return self._spread[films][:, None] * likeness * self._spread[others]
 
     def noise(self, films: np.ndarray) -> np.ndarray:
+        # As much as what people think of films on average: half of a rating tells of others.
         return np.full(len(films), np.mean(self._spread**2))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Which film to ask a person about: the one whose question is expected to teach most about what else they rate.
+"""Which film to ask a person about: the one about which a question is expected to teach most of what else they rate.
 
 Ratings of a person are read as a Gaussian process over the films (see `reel.covariance`). Having seen some ratings,
 the posterior covariance K says what a further one is worth: knowing film c takes
@@ -10,8 +10,8 @@ drawn as ratings are: a film with twice the ratings counts twice. Only who has s
 read as a second Gaussian process: how many people have rated it is the chance to begin with, and films that are near
 in the model's film space have been seen by the same people. Ratings speak for having seen a film, and answers of "I
 have not seen it" against. What a rating is worth, times the root of the chance to get one, says which film to ask
-about. (The chance itself would be what is to be expected of a question, but well-known films teach less than the
-process expects.) It needs no run of the model, so it answers while somebody clicks.
+about. (The chance itself would give the expected gain of a question, but well-known films teach less than the process
+expects.) It needs no run of the model, so it answers while somebody clicks.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 ASKED_OF = 400  # best-known films that may be asked about
 TARGETS = 600  # draws of films that are to be known better
-REMEMBERED = 300  # ratings that are reckoned with, the latest, and as many films of the others that are known of
+REMEMBERED = 300  # ratings that are reckoned with, the latest; and of films that were seen, and that were not, each
 # Who has seen which films, fitted to 4,000 training users of the Letterboxd data set and their 1,000 best-known films:
 # the correlation of having seen two films is SEEN * exp((cosine of the film space - 1) / REACH).
 SEEN, REACH = 0.7, 0.3
-# Share of the people that have seen the best-known film: .51 there, .49 in the sample.
+# Share of the people that have rated the best-known film: .51 there, .49 in the sample.
 BEST_KNOWN = 0.5
 # A film seen by fewer would be too great a surprise: the correlation is that of well-known films.
 SELDOM = 0.1
@@ -88,7 +88,11 @@ class NextFilm:
         Returns:
             Film ids, the most telling first.
         """
-        rated, unseen_rows, seen_rows = (self._rows(films) for films in (list(dict(history)), unseen, seen))
+        # An export lists rated films among those that were seen; what was rated later has been seen after all.
+        ratings = dict(history)
+        seen = [film for film in seen if film not in ratings]
+        unseen = [film for film in unseen if film not in ratings and film not in set(seen)]
+        rated, unseen_rows, seen_rows = map(self.recommender.film_rows, (list(ratings), unseen, seen))
         chances = self._chance_of_seen(np.concatenate([seen_rows, rated])[-REMEMBERED:], unseen_rows[-REMEMBERED:])
         gain = self._worth(rated[-REMEMBERED:]) * np.sqrt(chances)
         groups = self.recommender.groups
@@ -96,10 +100,6 @@ class NextFilm:
         gain[np.isin(groups[self.rows], gone)] = -1
         order = [place for place in np.argsort(-gain, kind="stable")[:top] if gain[place] >= 0]
         return [self.recommender.catalogue.film_ids[self.rows[place]] for place in order]
-
-    def _rows(self, films: Sequence[str]) -> np.ndarray:
-        index = self.recommender.catalogue.index
-        return np.array([index[film] for film in films], dtype=np.int64)
 
     def _worth(self, rated: np.ndarray) -> np.ndarray:
         """By how much a rating of each of `self.rows` would lower the variance of what people rate, in squared rating

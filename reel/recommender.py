@@ -154,7 +154,7 @@ class Recommender:
         Raises:
             UserError: for a film id that is not in the catalogue, or a rating that is none.
         """
-        return self._predict(*self._rows(history), self._film_rows(films))
+        return self._predict(*self._rows(history), self.film_rows(films))
 
     @cached_property
     def reads_on(self) -> bool:
@@ -166,7 +166,7 @@ class Recommender:
         return Memories(self.model)
 
     @cached_property
-    def _films(self) -> Any:
+    def known_films(self) -> Any:
         """What a model that `reads_on` knows of the films, once for all people."""
         return self.model.catalogue()
 
@@ -174,14 +174,14 @@ class Recommender:
     def _glance(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         memory = self._memories.of(history_films, history_ratings)
         rows = torch.from_numpy(candidates)[None].to(self.model.device)
-        return self.model.glance(memory, rows, catalogue=self._films)[0].float().cpu().numpy()
+        return self.model.glance(memory, rows, catalogue=self.known_films)[0].float().cpu().numpy()
 
     @torch.inference_mode()
     def _predict(self, history_films: np.ndarray, history_ratings: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         if self.reads_on:
             memory = self._memories.of(history_films, history_ratings)
             rows = torch.from_numpy(np.asarray(candidates, dtype=np.int64))[None].to(self.model.device)
-            return self.model.score(memory, rows, catalogue=self._films)[0].float().cpu().numpy()
+            return self.model.score(memory, rows, catalogue=self.known_films)[0].float().cpu().numpy()
         tensors = (
             torch.from_numpy(np.asarray(array, dtype=np.int64))
             for array in (history_films, history_ratings, candidates)
@@ -297,7 +297,7 @@ class Recommender:
         history_films, history_ratings = self._rows(history)
         candidates = (where or FilmFilter()).rows(self.catalogue.films)
         if hidden:
-            candidates = candidates[~np.isin(self.groups[candidates], self.groups[self._film_rows(hidden)])]
+            candidates = candidates[~np.isin(self.groups[candidates], self.groups[self.film_rows(hidden)])]
         if self.model.config.model_type in SHORTLISTS:
             candidates = self._best_on_average(candidates, max(at_least, SHORTLISTS[self.model.config.model_type]))
         if not len(candidates):
@@ -333,7 +333,7 @@ class Recommender:
         """For every one of some films the rated films whose removal changes its prediction most; `weight` is by how
         many rating points it falls without them. For a model that takes minutes to rank, those of `explain`."""
         history_films, history_ratings = self._rows(history)
-        rows = self._film_rows(films)
+        rows = self.film_rows(films)
         if self.model.config.model_type in SHORTLISTS:
             return self._reasons(history_films, history_ratings, rows, top)
         titles = self.catalogue.films["title"]
@@ -354,7 +354,7 @@ class Recommender:
         """The rated films that are nearest to a film in the model's film space, nearest first; `history` as in
         `predict`."""
         history_films, history_ratings = self._rows(history)
-        return self._reasons(history_films, history_ratings, self._film_rows([film_id]), top)[0]
+        return self._reasons(history_films, history_ratings, self.film_rows([film_id]), top)[0]
 
     # -- the catalogue
 
@@ -383,7 +383,7 @@ class Recommender:
             raise UserError(f"no film can be added to this model: {error}") from error
         self.catalogue = catalogue
         self.model.config.catalogue_digest = catalogue.digest
-        for name in ("genres", "years", "groups", "film_space", "_films"):  # made of the catalogue as it was
+        for name in ("genres", "years", "groups", "film_space", "known_films"):  # made of the catalogue as it was
             self.__dict__.pop(name, None)
         return ids
 
@@ -431,7 +431,12 @@ class Recommender:
         space = space - space.mean(0)
         return space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-6)
 
-    def _film_rows(self, films: Sequence[str]) -> np.ndarray:
+    def film_rows(self, films: Sequence[str]) -> np.ndarray:
+        """Catalogue rows of film ids: `(len(films),)`.
+
+        Raises:
+            UserError: for a film id that is not in the catalogue.
+        """
         index = self.catalogue.index
         unknown = [film for film in films if film not in index]
         if unknown:
@@ -446,7 +451,7 @@ class Recommender:
         wrong = [(film, rating) for film, rating in latest.items() if rating not in RATINGS]
         if wrong:
             raise UserError(f"rating {wrong[0][1]!r} of {wrong[0][0]!r} is not one of 1..10 (half stars doubled)")
-        return self._film_rows(list(latest)), np.array(list(latest.values()), dtype=np.int64)
+        return self.film_rows(list(latest)), np.array(list(latest.values()), dtype=np.int64)
 
     def _best_on_average(self, candidates: np.ndarray, size: int) -> np.ndarray:
         """The `size` candidates with the highest mean rating among training users, as the baseline film-mean has it:

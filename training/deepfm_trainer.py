@@ -16,7 +16,7 @@ from training.baselines.drawn_cases import DrawnCases
 from training.cases import NUM_TARGETS
 from training.rating_blocks import RatingBlocks, join_blocks
 from training.trainer import RatingTrainer, RatingTrainingArguments
-from training.user_prior import draw_histories, fit_user_prior, set_film_audiences
+from training.user_prior import draw_histories, fit_film_audiences, fit_user_prior
 
 
 @dataclass
@@ -154,7 +154,7 @@ class DeepFMTrainer(RatingBlocksTrainer):
         """The model, its prior of users' vectors and its films' audiences as the weights of now have them."""
         model = self.accelerator.unwrap_model(self.model)
         fit_user_prior(model, *self.prior_histories, precision=self.args.user_penalty)
-        set_film_audiences(model, self.histories)
+        fit_film_audiences(model, self.histories)
         return model
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:

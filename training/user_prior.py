@@ -35,7 +35,7 @@ def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch
 
 
 @torch.no_grad()
-def set_film_audiences(model: DeepFMModel, histories: Histories) -> None:
+def fit_film_audiences(model: DeepFMModel, histories: Histories) -> None:
     """
     Tell the model who rates which film: the mean of the vectors that training left the film's users with, less the
     mean over all ratings; films with few ratings are near all users.
@@ -63,7 +63,7 @@ def fit_user_prior(
     Set the model's prior of users' vectors by expectation maximisation, every weight held fixed: fit the users under
     the prior, then let the prior be the mean of their vectors and the vectors' covariance plus the mean of what the
     ratings leave open (Laplace's approximation). It is that of users of whose films nothing is known: films'
-    audiences are set to zero, and `set_film_audiences` comes after.
+    audiences are set to zero, and `fit_film_audiences` comes after.
 
     Args:
         model (`DeepFMModel`): the model.

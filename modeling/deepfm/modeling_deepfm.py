@@ -364,7 +364,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
     def fit_users(self, history_films: torch.Tensor, history_ratings: torch.Tensor) -> UserFit:
         """
         Vectors of new users from their ratings, every weight held fixed, under the prior of training users. Which
-        films they chose says something too: the prior's mean moves to those films' audiences.
+        films they chose says something too: the prior's mean moves by those films' audiences (see `_choice_weights`).
 
         Whatever loss trained a reward head, its sigmoid is a probability, and the fit maximises the likelihood.
 
@@ -410,7 +410,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
     ) -> torch.Tensor:
         """
         Probabilities of the ratings 1..10 for candidate films, for the user whose vector fits best, given the history
-        and that the candidate is a film that they chose.
+        and, to first order, that the candidate is a film that they chose.
 
         Args:
             history_films (`torch.Tensor` of shape `(batch, length)`): catalogue rows, -1 is padding.
@@ -425,7 +425,7 @@ class DeepFMModel(DeepFMPreTrainedModel):
         # A candidate is one more film that the user chose: it moves the prior's mean, and so the vector by as much as
         # the ratings leave it to the prior.
         weights = _choice_weights(_known(history_films, history_ratings))[:, None, None]
-        moves = weights * torch.linalg.solve(fit.precisions, self.user_precision)
+        moves = weights * torch.linalg.solve(fit.precisions, self.user_precision.expand_as(fit.precisions))
         probabilities = []
         for chunk in candidate_films.split(max(1, candidates_at_once // max(1, len(candidate_films))), dim=1):
             users = self._users(fit.vectors[:, None] + self._audiences(chunk) @ moves.mT)

@@ -186,7 +186,7 @@ class FilmTokenGPT2Model(FilmTables):
         ]
         places = torch.broadcast_shapes(*(number.shape for number in numbers))
         with self._without_autocast():
-            usage = users.habits.exp() * self._overall_shares()
+            usage = users.habits.exp() * self._overall_shares()  # smoothed
             own_scale = on_own_scale(usage, films.shares, expected.leanings, expected.means)
         parts = [*(number[..., None] for number in numbers), users.tastes, users.habits]
         parts += [LEANINGS_SCALE * expected.leanings, own_scale]
@@ -199,8 +199,8 @@ class FilmTokenGPT2Model(FilmTables):
         deviations = self._ratings() - expected.means[..., None]
         variances = (expected.variances * users.scales.square())[..., None]
         prior = histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
-        # The opinions give the distribution its shape; the factor model knows its mean best. Newton's method, tilting
-        # the distribution until it has that mean.
+        # The opinions give the distribution its shape; the process knows its mean best. Newton's method, tilting the
+        # distribution until it has that mean; what the process says of each of the ten ratings may then move it.
         wanted = expected.means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
         for _ in range(TILTS):
             shares = prior.softmax(-1)

@@ -2,8 +2,8 @@
 Films on the scale that a person's own ratings make.
 
 The ten ratings mean different things to different people: an 8 is everyday praise from one, the highest there is from
-another, and never given by somebody who loves or hates. On a person's own scale a rating stands as many standard
-normal deviations from the middle as the share of their ratings below it says (normal scores).
+another, and never given by somebody who loves or hates. On a person's own scale ratings are normal scores: each
+stands where the share of their ratings below it, and half of those equal to it, is below a standard normal variable.
 """
 
 import torch
@@ -13,7 +13,7 @@ SPREADS = (0.4, 0.6, 0.8)
 SIZE = 2 + len(SPREADS)  # numbers that `on_own_scale` returns
 # Shares below and above which no threshold between two ratings lies: also what is never given has a place.
 ENDS = (0.002, 0.998)
-LEAST_DEVIATION = 0.2  # of a person's ratings on the scale, which those of somebody who always gives the same have not
+LEAST_DEVIATION = 0.2  # floor of the scores' standard deviation, for people who nearly always give the same rating
 
 
 def on_own_scale(
@@ -34,6 +34,7 @@ def on_own_scale(
     own = usage / usage.sum(-1, keepdim=True)
     up_to = own.cumsum(-1)
     scores = torch.special.ndtri((up_to - own / 2).clamp(*ENDS))
+    # Ties take from the scores' variance; films are placed by scores of mean zero and variance one.
     scores = scores - (scores * own).sum(-1, keepdim=True)
     scores = scores / (scores.square() * own).sum(-1, keepdim=True).sqrt().clamp(min=LEAST_DEVIATION)
     everyone = (scores * film_shares).sum(-1)

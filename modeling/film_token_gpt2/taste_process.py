@@ -68,7 +68,7 @@ class Reading(NamedTuple):
     """What was believed before each rating of a history, and after the last."""
 
     tastes: torch.Tensor  # (batch, length + 1, rank), mean tastes
-    means: torch.Tensor  # (batch, length, targets), what was expected of each rating
+    means: torch.Tensor  # (batch, length, targets), what was expected of each target
     variances: torch.Tensor  # (batch, length), of the rating
     surprises: torch.Tensor  # (batch, length), ratings minus what was expected, in standard deviations
     factor: torch.Tensor  # (batch, length, length), Cholesky factor of the ratings' covariance
@@ -95,8 +95,9 @@ def _variances(films: ProcessFilms, kernel: Kernel) -> torch.Tensor:
     return films.loadings.square().sum(-1) + kernel.variance * films.strengths.square()
 
 
-def _add_to_first(means: torch.Tensor, ratings: torch.Tensor) -> torch.Tensor:
-    return torch.cat([means[..., :1] + ratings[..., None], means[..., 1:]], dim=-1)
+def _with_choice(means: torch.Tensor, by_choice: torch.Tensor) -> torch.Tensor:
+    """The means of all targets, what the choice of films tells added to the first, the ratings."""
+    return torch.cat([means[..., :1] + by_choice[..., None], means[..., 1:]], dim=-1)
 
 
 def read_ratings(films: ProcessFilms, targets: torch.Tensor, kernel: Kernel) -> Reading:
@@ -122,7 +123,7 @@ def read_ratings(films: ProcessFilms, targets: torch.Tensor, kernel: Kernel) -> 
     before = factor.tril(-1)
     taken = (told @ gains.mT).tril(-1)  # by each rating before
     by_choice = (films.loadings * told).sum(-1) - (before * taken).sum(-1)
-    means = _add_to_first(before @ innovations, by_choice)
+    means = _with_choice(before @ innovations, by_choice)
 
     told = F.pad(told, (0, 0, 1, 0))
     left = (told @ gains.mT).tril(-1) @ gains
@@ -138,7 +139,7 @@ def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.T
     known = belief.whitener @ covariance(belief.films, films, kernel)
     told = belief.told(films.choices)
     by_choice = ((films.loadings - known.mT @ belief.gains) * told).sum(-1)
-    means = _add_to_first(known.mT @ belief.innovations, by_choice)
+    means = _with_choice(known.mT @ belief.innovations, by_choice)
     variances = _variances(films, kernel) - known.square().sum(1)
     return means, variances.clamp(min=0) + films.noise
 

@@ -32,7 +32,7 @@ import gradio as gr  # noqa: E402
 import rendering  # noqa: E402
 from api import add_endpoints, limited, visitor  # noqa: E402
 from controls import filter_controls, take_away, two_people_tab  # noqa: E402
-from limits import Limits  # noqa: E402
+from limits import Limits, Visitors  # noqa: E402
 from service import Page, Service  # noqa: E402
 from session import Session  # noqa: E402
 from theme import THEME  # noqa: E402
@@ -43,7 +43,6 @@ from reel import UserError  # noqa: E402
 UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
-DEEP_LINK = "/gradio_api/deep_link"
 SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own record of one takes .32 MB
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
@@ -136,10 +135,18 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 
         left = [session, search, question, heading, ratings, taste, report]
 
+        begun = Visitors()
+
+        def remembered(request: gr.Request, yours: tuple[Any, ...]) -> tuple[Any, ...]:
+            """`yours`, which begins with a session; whose it is is remembered once something is in it."""
+            if yours[0].begun:
+                begun.add(visitor(request))
+            return yours
+
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-            been_here = visitor(request) in limits.edits or visitor(request) in limits.uploads
             limited(limits.edits, request)
-            return service.edit(now, event._data, forgotten=been_here and not now.begun)
+            forgotten = visitor(request) in begun and not now.begun
+            return remembered(request, service.edit(now, event._data, forgotten))
 
         def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
             limited(limits.views, request)
@@ -150,7 +157,8 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 
         def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
             limited(limits.uploads, request)
-            return service.bring_export(path, now)
+            emptied, *yours = service.bring_export(path, now)
+            return emptied, *remembered(request, tuple(yours))
 
         def refresh(request: gr.Request, now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
             limited(limits.views, request)
@@ -212,6 +220,9 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
         )
         add_endpoints(service, limits)
     return app.queue(max_size=WAITING_LIMIT)
+
+
+DEEP_LINK = "/gradio_api/deep_link"
 
 
 def launch(app: gr.Blocks, **options: Any) -> str:

@@ -30,10 +30,6 @@ class RateLimit:
     _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __contains__(self, visitor: str) -> bool:
-        """Whether a visitor asked for anything before, as far as remembered."""
-        return visitor in self._left
-
     def take(self, visitor: str) -> None:
         """Count a request of a visitor.
 
@@ -49,6 +45,23 @@ class RateLimit:
                 self._left.popitem(last=False)
         if left < 1:
             raise Busy(TOO_FAST)
+
+
+class Visitors:
+    """The last visitors who left something on the page: names of sessions, nothing else."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, visitor: str) -> bool:
+        return visitor in self._names
+
+    def add(self, visitor: str) -> None:
+        with self._lock:
+            self._names[visitor] = self._names.pop(visitor, None)
+            if len(self._names) > REMEMBERED:
+                self._names.popitem(last=False)
 
 
 @dataclass

@@ -177,6 +177,16 @@ def test_a_candidate_is_one_more_film_that_the_user_chose(head):
     assert (predicted - refitted).norm() < 0.03 * (refitted - plain).norm()
 
 
+def test_as_many_people_as_a_vector_has_numbers_are_predicted_as_each_alone():
+    model = toy_deepfm().double()
+    films, ratings = (part[: model.config.user_size] for part in toy_histories(9))
+    candidates = torch.arange(6).expand(len(films), -1)
+    together = model.predict(films, ratings, candidates)
+    for user in range(len(films)):
+        one = slice(user, user + 1)
+        torch.testing.assert_close(together[one], model.predict(films[one], ratings[one], candidates[one]))
+
+
 def test_the_more_ratings_the_less_a_films_audience_says():
     model, changed = toy_deepfm(), toy_deepfm()
     changed.film_audiences[25] += 1.0

@@ -57,6 +57,7 @@ def test_who_was_forgotten_is_told() -> None:
         async with client_of(address, 1) as client:
             visitors = [await open_page(client) for _ in range(3)]
             film_id = film_asked_about(visitors[0].first_question)
+            await report_of_rating(visitors[0], "no-such-film")  # which leaves nothing to forget
             return [await report_of_rating(visitors[number], film_id) for number in (0, 0, 1, 2, 0, 0)]
 
     async def report_of_rating(visitor: Visitor, film_id: str) -> Any:

@@ -19,7 +19,7 @@ from tests.modeling.toy_deepfm import toy_deepfm
 from training.deepfm import main
 from training.deepfm_trainer import DeepFMTrainer, DeepFMTrainingArguments
 from training.rating_blocks import BLOCK_SIZE, Block, RatingBlocks, join_blocks
-from training.user_prior import AUDIENCE_SHRINKAGE, fit_user_prior, set_film_audiences
+from training.user_prior import AUDIENCE_SHRINKAGE, fit_film_audiences, fit_user_prior
 
 SMALL = ["--user-size", "3", "--embedding-size", "4", "--mlp-sizes", "8", "--use-cpu", "True"]
 FAST = ["--per-device-train-batch-size", "1", "--learning-rate", "0.03", "--warmup-steps", "0", "--logging-steps", "1"]
@@ -209,7 +209,7 @@ def test_a_films_audience_is_the_mean_of_its_users():
         dates=None,
         ordered=np.zeros(12, dtype=bool),
     )
-    set_film_audiences(model, histories)
+    fit_film_audiences(model, histories)
     vectors = model.user_vectors.weight.detach().numpy()[users]
     of_film = vectors[films == 4]
     expected = (of_film - vectors.mean(0)).sum(0) / (len(of_film) + AUDIENCE_SHRINKAGE)
