@@ -70,7 +70,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
         return answer(request, work)
 
     def next_film(ratings: list, unseen: list, top: int, request: gr.Request) -> list:
-        """Ids of the films that it would teach most to ask a person about, of those not rated and not `unseen`."""
+        """Ids of the films to ask a person about, the most telling first, of those not rated and not `unseen`."""
 
         def work() -> list[str]:
             return service.asking.suggest(ratings_of(ratings), texts(unseen), top=max(1, min(int(top), 50)))
