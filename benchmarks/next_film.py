@@ -6,9 +6,9 @@ in proportion to their ratings.
 
 Ten ratings of every user are held out, anew in every draw. The others are what this person can answer: questions come
 from the 400 best-known films, and one about a film without a rating, or a held-out one, is answered by "not seen".
-Nobody of these splits was trained on. The held-out ratings are predicted from the answers. Prints for each way of asking the RMSE after so
-many answers and after so many questions, the difference of the most telling questions to the others with its 95 %
-interval (bootstrap over users), and how many questions the last answer took.
+Nobody of these splits was trained on. The held-out ratings are predicted from the answers. Prints for each way of
+asking the RMSE after so many answers and after so many questions, the difference of the most telling questions to the
+others with its 95 % interval (bootstrap over users), and how many questions the last answer took.
 """
 
 from __future__ import annotations
