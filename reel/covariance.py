@@ -36,14 +36,14 @@ class ProcessCovariance:
     """
 
     def __init__(self, recommender: Recommender):
-        self.model, self.films = recommender.model, recommender.known_films
+        self.model, self.films = recommender.model, recommender.known_films.process
 
     def between(self, films: np.ndarray, others: np.ndarray) -> np.ndarray:
         rows = (torch.from_numpy(part).to(self.model.device) for part in (films, others))
         return self.model.covariance(self.films, *rows).double().cpu().numpy()
 
     def noise(self, films: np.ndarray) -> np.ndarray:
-        return self.films.process.noise[torch.from_numpy(films)].double().cpu().numpy()
+        return self.films.noise[torch.from_numpy(films)].double().cpu().numpy()
 
 
 class SpaceCovariance:

@@ -90,9 +90,10 @@ class NextFilm:
         """
         # An export lists rated films among those that were seen; what was rated later has been seen after all.
         ratings = dict(history)
-        seen = [film for film in seen if film not in ratings]
-        unseen = [film for film in unseen if film not in ratings and film not in set(seen)]
-        rated, unseen_rows, seen_rows = map(self.recommender.film_rows, (list(ratings), unseen, seen))
+        others = [film for film in dict.fromkeys(seen) if film not in ratings]
+        known = {*ratings, *others}
+        not_seen = [film for film in unseen if film not in known]
+        rated, unseen_rows, seen_rows = map(self.recommender.film_rows, (list(ratings), not_seen, others))
         chances = self._chance_of_seen(np.concatenate([seen_rows, rated])[-REMEMBERED:], unseen_rows[-REMEMBERED:])
         gain = self._worth(rated[-REMEMBERED:]) * np.sqrt(chances)
         groups = self.recommender.groups

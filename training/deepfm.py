@@ -127,7 +127,7 @@ def train(model_args: DeepFMArguments, args: DeepFMTrainingArguments) -> dict[st
     )
 
     def save(folder: Path, weights: dict[str, Any] | None) -> None:
-        model = trainer.fit_user_prior()
+        model = trainer.fit_for_new_users()
         save_model(model, catalogue, folder, record, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
         runtimes = [entry["train_runtime"] for entry in trainer.state.log_history if "train_runtime" in entry]
         if checkpoint is None and runtimes:

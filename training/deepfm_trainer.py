@@ -16,7 +16,7 @@ from training.baselines.drawn_cases import DrawnCases
 from training.cases import NUM_TARGETS
 from training.rating_blocks import RatingBlocks, join_blocks
 from training.trainer import RatingTrainer, RatingTrainingArguments
-from training.user_prior import draw_histories, fit_film_audiences, fit_user_prior
+from training.user_prior import fit_for_new_users
 
 
 @dataclass
@@ -144,22 +144,21 @@ class DeepFMTrainer(RatingBlocksTrainer):
         **kwargs,
     ):
         self.cases = DrawnCases.draw(validation, args.max_history_length, args.seed)
-        self.histories, self.prior_histories = histories, draw_histories(histories, args.seed)
+        self.histories = histories
         blocks = RatingBlocks.of(histories, args.seed)
         super().__init__(model=model, args=args, blocks=blocks, eval_dataset=self.cases, **kwargs)
         if args.early_stopping_patience:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
-    def fit_user_prior(self) -> DeepFMModel:
+    def fit_for_new_users(self) -> DeepFMModel:
         """The model, its prior of users' vectors and its films' audiences as the weights of now have them."""
         model = self.accelerator.unwrap_model(self.model)
-        fit_user_prior(model, *self.prior_histories, precision=self.args.user_penalty)
-        fit_film_audiences(model, self.histories)
+        fit_for_new_users(model, self.histories, self.args.seed, precision=self.args.user_penalty)
         return model
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """NLL, RMSE and reward accuracy of `NUM_TARGETS` ratings of every validation user, given the others."""
-        model = self.fit_user_prior()
+        model = self.fit_for_new_users()
         training = model.training
         model.eval()
         history = slice(NUM_TARGETS, NUM_TARGETS + self.args.max_history_length)

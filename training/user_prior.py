@@ -34,6 +34,21 @@ def draw_histories(histories: Histories, seed: int) -> tuple[torch.Tensor, torch
     return torch.from_numpy(films), torch.from_numpy(ratings)
 
 
+def fit_for_new_users(model: DeepFMModel, histories: Histories, seed: int, precision: float) -> None:
+    """
+    All that predicting for new users rests on, by the weights of now: the prior of users' vectors, then the films'
+    audiences.
+
+    Args:
+        model (`DeepFMModel`): the model.
+        histories (`Histories`): of its training users, in the order of the model's users.
+        seed (`int`): of the draw of users that the prior is fitted to.
+        precision (`float`): as in `fit_user_prior`.
+    """
+    fit_user_prior(model, *draw_histories(histories, seed), precision=precision)
+    fit_film_audiences(model, histories)
+
+
 @torch.no_grad()
 def fit_film_audiences(model: DeepFMModel, histories: Histories) -> None:
     """

@@ -35,8 +35,7 @@ class Films(NamedTuple):
 
     def at(self, rows: torch.Tensor) -> "Films":
         """Those in some rows of what is known of all films."""
-        process = ProcessFilms(*(part[rows] for part in self.process))
-        return Films(self.tokens[rows], self.log_shares[rows], self.intercepts[rows], process)
+        return Films(self.tokens[rows], self.log_shares[rows], self.intercepts[rows], self.process.at(rows))
 
 
 class FilmTables(PreTrainedModel):

@@ -15,7 +15,7 @@ from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .films import NUM_RATINGS, Films, FilmTables
 from .own_scale import SIZE as OWN_SCALE_SIZE
 from .own_scale import on_own_scale
-from .taste_process import Belief, Kernel, Reading, add_rating, covariance, expect, read_ratings
+from .taste_process import Belief, Kernel, ProcessFilms, Reading, add_rating, covariance, expect, read_ratings
 
 # Ratings of prior weight in what is seen of a user's habits.
 USER_SHRINKAGE = 10.0
@@ -339,13 +339,13 @@ class FilmTokenGPT2Model(FilmTables):
         )
 
     @torch.no_grad()
-    def covariance(self, catalogue: Films, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    def covariance(self, films: ProcessFilms, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         """
-        How people's ratings of some films covary with those of others, without noise (`catalogue.process.noise`), in
-        squared rating points.
+        How people's ratings of some films covary with those of others, without noise (`films.noise`), in squared
+        rating points.
 
         Args:
-            catalogue (`Films`): what that method returns.
+            films (`ProcessFilms`): all films, as `catalogue().process`.
             rows (`torch.Tensor` of shape `(films,)`): catalogue rows.
             others (`torch.Tensor` of shape `(others,)`): catalogue rows.
 
@@ -353,7 +353,7 @@ class FilmTokenGPT2Model(FilmTables):
             `torch.FloatTensor` of shape `(films, others)`.
         """
         with self._without_autocast():
-            return covariance(catalogue.at(rows[None]).process, catalogue.at(others[None]).process, self.kernel)[0]
+            return covariance(films.at(rows[None]), films.at(others[None]), self.kernel)[0]
 
     def _candidates(
         self,

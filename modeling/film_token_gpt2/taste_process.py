@@ -30,6 +30,10 @@ class ProcessFilms(NamedTuple):
     noise: torch.Tensor  # (batch, length), variances; above zero, for padding as well
     real: torch.Tensor  # (batch, length)
 
+    def at(self, rows: torch.Tensor) -> "ProcessFilms":
+        """Those in some rows of what the process has of all films."""
+        return ProcessFilms(*(part[rows] for part in self))
+
 
 class Kernel(NamedTuple):
     """The covariance of `liking`: both films' strengths times `variance * exp((cosine of the places - 1) / reach)`."""

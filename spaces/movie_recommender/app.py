@@ -137,16 +137,16 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 
         begun = Visitors()
 
-        def remembered(request: gr.Request, yours: tuple[Any, ...]) -> tuple[Any, ...]:
-            """`yours`, which begins with a session; whose it is is remembered once something is in it."""
-            if yours[0].begun:
-                begun.add(visitor(request))
+        def remembered(request: gr.Request, before: Session, yours: tuple[Any, ...]) -> tuple[Any, ...]:
+            """`yours`, which begins with a session; whose it is is remembered while something is in it."""
+            if yours[0] != before:
+                begun.note(visitor(request), yours[0] != Session())
             return yours
 
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
             limited(limits.edits, request)
-            forgotten = visitor(request) in begun and not now.begun
-            return remembered(request, service.edit(now, event._data, forgotten))
+            forgotten = visitor(request) in begun and now == Session()
+            return remembered(request, now, service.edit(now, event._data, forgotten))
 
         def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
             limited(limits.views, request)
@@ -158,7 +158,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
         def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
             limited(limits.uploads, request)
             emptied, *yours = service.bring_export(path, now)
-            return emptied, *remembered(request, tuple(yours))
+            return emptied, *remembered(request, now, tuple(yours))
 
         def refresh(request: gr.Request, now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
             limited(limits.views, request)

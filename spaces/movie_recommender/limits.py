@@ -48,7 +48,7 @@ class RateLimit:
 
 
 class Visitors:
-    """The last visitors who left something on the page: names of sessions, nothing else."""
+    """Those of the last visitors whose page holds something of theirs: names of sessions, nothing else."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, None] = OrderedDict()
@@ -57,9 +57,12 @@ class Visitors:
     def __contains__(self, visitor: str) -> bool:
         return visitor in self._names
 
-    def add(self, visitor: str) -> None:
+    def note(self, visitor: str, holds: bool) -> None:
+        """Whether a visitor's page holds something now."""
         with self._lock:
-            self._names[visitor] = self._names.pop(visitor, None)
+            self._names.pop(visitor, None)
+            if holds:
+                self._names[visitor] = None
             if len(self._names) > REMEMBERED:
                 self._names.popitem(last=False)
 

@@ -191,9 +191,10 @@ def test_what_is_known_of_all_films_may_be_worked_out_before(model):
 def test_the_covariance_says_how_sure_the_process_is(model):
     films, ratings = toy_history(5)
     catalogue, rows, rated = model.catalogue(), torch.arange(8), films[0]
-    across, noise = model.covariance(catalogue, rated, rows), catalogue.process.noise
-    known = model.covariance(catalogue, rated, rated) + torch.diag(noise[rated])
-    left = model.covariance(catalogue, rows, rows) - across.mT @ torch.linalg.solve(known, across)
+    process = catalogue.process
+    across, noise = model.covariance(process, rated, rows), process.noise
+    known = model.covariance(process, rated, rated) + torch.diag(noise[rated])
+    left = model.covariance(process, rows, rows) - across.mT @ torch.linalg.solve(known, across)
     expected = model._expect(model.read(films[:1], ratings[:1]).belief, catalogue.at(rows[None]))
     torch.testing.assert_close(left.diagonal() + noise[rows], expected.variances[0], atol=1e-4, rtol=1e-4)
 

@@ -15,7 +15,7 @@ from training.baseline import fit as fit_baseline
 from training.evaluation import Scoreboard
 from training.reproduction.deepfm_runs import CURED, Settings, train
 from training.reproduction.film_split import Pairs, Split, split_by_rating
-from training.user_prior import draw_histories, fit_film_audiences, fit_user_prior
+from training.user_prior import fit_for_new_users
 
 if TYPE_CHECKING:
     from modeling.deepfm import DeepFMModel
@@ -78,8 +78,7 @@ def fit_deepfm(histories: Histories, features: np.ndarray, seed: int, settings: 
     """DeepFM trained on all ratings of some users, ready for these and for new ones; the arguments are those of
     `train_on_known_films`."""
     deepfm = train(Pairs.of(histories), len(histories), features, settings, seed)
-    fit_user_prior(deepfm, *draw_histories(histories, seed), precision=settings.training["user_penalty"])
-    fit_film_audiences(deepfm, histories)
+    fit_for_new_users(deepfm, histories, seed, precision=settings.training["user_penalty"])
     return deepfm.eval()
 
 
