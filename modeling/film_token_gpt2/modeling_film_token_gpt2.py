@@ -11,6 +11,7 @@ from transformers import GPT2Model
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
+from .causal_attention import NAME as CAUSAL_ATTENTION
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .films import NUM_RATINGS, Films, FilmTables
 from .own_scale import SIZE as OWN_SCALE_SIZE
@@ -104,7 +105,7 @@ class FilmTokenGPT2Model(FilmTables):
         self.user_projection = nn.Linear(4 + config.factor_size + 2 * NUM_RATINGS + OWN_SCALE_SIZE, width)
         self.kernel_scales = nn.Parameter(torch.zeros(2))  # logs, of variance and reach
 
-        self.transformer = GPT2Model(config.gpt2_config())
+        self.transformer = GPT2Model._from_config(config.gpt2_config(), attn_implementation=CAUSAL_ATTENTION)
         self.transformer.wpe = NoPositions()  # type: ignore[assignment]
         self.transformer.wte = nn.Identity()  # type: ignore[assignment]
         self.rating_head = nn.Linear(width, NUM_RATINGS)
