@@ -30,8 +30,7 @@ from rich.table import Table
 from data_prep.errors import exit_status
 from data_prep.folders import new_file
 from training.arguments import parse_arguments
-from training.film_token_gpt2 import FilmTokenGPT2Arguments, train
-from training.trainer import RatingTrainingArguments
+from training.film_token_gpt2 import FilmTokenGPT2Arguments, FilmTokenTrainingArguments, train
 
 DEFAULTS = "as it is"
 GROUPS: dict[str, dict[str, str]] = {
@@ -56,7 +55,7 @@ GROUPS: dict[str, dict[str, str]] = {
 def run(name: str, options: str, data: str, folder: Path, length: list[str]) -> dict:
     """Train and score one variant; the result is also in `folder`.json."""
     arguments = ["--data", data, "--output-dir", str(folder), "--overwrite", *length, *options.split()]
-    parsed = parse_arguments((FilmTokenGPT2Arguments, RatingTrainingArguments), arguments, "film_token_study", None)
+    parsed = parse_arguments((FilmTokenGPT2Arguments, FilmTokenTrainingArguments), arguments, "film_token_study", None)
     started = time.monotonic()
     scores = train(*parsed)
     state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))

@@ -85,11 +85,11 @@ def compare(options: argparse.Namespace, folder: Path) -> None:
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def matmul_peak(size: int = 2048, repeats: int = 10) -> float:
-    """GFLOP/s of a square float32 product, the best of some."""
+def matmul_peak(size: int = 2048, repeats: int = 10, dtype: str = "float32") -> float:
+    """GFLOP/s of a square product, the best of some."""
     import torch
 
-    a, b = torch.randn(size, size), torch.randn(size, size)
+    a, b = (torch.randn(size, size).to(getattr(torch, dtype)) for _ in range(2))
     seconds = []
     for _ in range(repeats):
         started = time.perf_counter()

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from benchmarks import film_token_study
 from training.arguments import parse_arguments
-from training.film_token_gpt2 import FilmTokenGPT2Arguments
-from training.trainer import RatingTrainingArguments
+from training.film_token_gpt2 import FilmTokenGPT2Arguments, FilmTokenTrainingArguments
 
 
 def test_every_variant_is_one_that_training_takes(tmp_path: Path) -> None:
     def settings(options: str) -> list[dict]:
         arguments = ["--data", "none", "--output-dir", str(tmp_path), *options.split()]
-        parsed = parse_arguments((FilmTokenGPT2Arguments, RatingTrainingArguments), arguments, "study", None)
+        parsed = parse_arguments((FilmTokenGPT2Arguments, FilmTokenTrainingArguments), arguments, "study", None)
         return [{**vars(parsed[0])}, parsed[1].hyperparameters()]
 
     for variants in film_token_study.GROUPS.values():

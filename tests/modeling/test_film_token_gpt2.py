@@ -255,7 +255,7 @@ def test_film_dropout_withholds_all_that_is_known_of_a_film():
 
 def test_save_and_load_are_equal_to_the_bit(model, tmp_path):
     model.save_pretrained(tmp_path)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", *[".py"] * 5, ".safetensors"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", *[".py"] * 6, ".safetensors"]
     films, ratings = toy_history(9)
     expected = model(films, ratings).rating_logits
     for loaded in (FilmTokenGPT2Model.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):

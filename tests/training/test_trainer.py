@@ -17,7 +17,7 @@ from data_prep.dataset import load_histories
 from data_prep.errors import UserError
 from modeling.film_token_gpt2 import FilmTokenGPT2Model
 from tests.modeling.toy import toy_factors, toy_model
-from training.film_token_gpt2 import FilmTokenTrainer, main
+from training.film_token_gpt2 import FilmTokenTrainer, FilmTokenTrainingArguments, main
 from training.histories import HistoryCollator, HistoryDataset
 from training.trainer import RatingTrainingArguments
 
@@ -74,9 +74,27 @@ def test_eight_small_steps_accumulated_equal_one_large(tiny_dataset, tmp_path, t
         torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
 
 
+def test_bfloat16_is_the_default_where_the_processor_has_it(tmp_path, monkeypatch):
+    for able in ({"avx512_bf16": True}, {"amx_bf16": True}, {"avx2": True}, {}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        folder = str(tmp_path)
+        assert FilmTokenTrainingArguments(folder, use_cpu=True).bf16 == any("bf16" in name for name in able)
+        assert FilmTokenTrainingArguments(folder, use_cpu=True, bf16=True).bf16
+        assert not FilmTokenTrainingArguments(folder, use_cpu=True, bf16=False).bf16
+
+
+def test_bfloat16_trains_alike(tiny_dataset, tmp_path):
+    settings = {"per_device_train_batch_size": 8, "learning_rate": 0.01}
+    _, half = trained(tiny_dataset, tmp_path, bf16=True, **settings)
+    model, losses = trained(tiny_dataset, tmp_path, **settings)
+    assert half != losses
+    assert half == pytest.approx(losses, rel=1e-2)
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
 def test_two_processes_equal_one(tiny_dataset, tmp_path):
     common = ["-m", "training.film_token_gpt2", "--data", str(tiny_dataset), *SMALL, "--max-steps", "4"]
-    common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True"]
+    common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True", "--bf16", "False"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     losses = {}
     for name, config, batch in (

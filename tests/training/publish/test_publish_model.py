@@ -48,6 +48,7 @@ def test_what_arrives(online: HubServer, model_folders, report: Path, capsys) ->
         "config.json",
         "configuration_film_token_gpt2.py",
         "films.py",
+        "causal_attention.py",
         "own_scale.py",
         "taste_process.py",
         "modeling_film_token_gpt2.py",
