@@ -38,11 +38,15 @@ def test_padding_is_no_useful_work():
     assert more == 3 * 2 * config.num_hidden_layers * config.hidden_size * (2**2 + 30**2 - 2 * 16**2)
 
 
-def test_it_measures_what_it_says(tiny_dataset, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(film_token_training.text, "matmul_peak", lambda: 100.0)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_it_measures_what_it_says(tiny_dataset, tmp_path, monkeypatch, capsys, precision):
+    peaks = {"float32": 100.0, "bfloat16": 400.0}
+    monkeypatch.setattr(film_token_training.text, "matmul_peak", lambda dtype="float32": peaks[dtype])
+    monkeypatch.setattr("training.film_token_gpt2.multiplies_in_bfloat16", lambda: True)
     monkeypatch.setattr(film_token_training, "text_speed", lambda data, steps: {"seconds_per_film": 0.5})
     sizes = ["--steps", "3", "--warm-up", "1", "--hidden-size", "16", "--layers", "1"]
     arguments = ["--data", str(tiny_dataset), "--out", str(tmp_path / "report.json"), *sizes]
+    arguments += ["--float32"] if precision == "float32" else []
     monkeypatch.setattr("sys.argv", ["film_token_training", *arguments])
     film_token_training.main()
     report = json.loads((tmp_path / "report.json").read_text())
@@ -51,5 +55,9 @@ def test_it_measures_what_it_says(tiny_dataset, tmp_path, monkeypatch, capsys):
     )
     assert 0 <= report["padding"] < 1
     assert 0 < report["share_of_peak"] < report["share_of_peak_with_process"]
+    assert report["precision"] == precision
+    assert report.get("share_of_peak_bfloat16") == (
+        pytest.approx(report["share_of_peak"] / 4) if precision == "bfloat16" else None
+    )
     assert report["times_as_fast_as_text"] == report["ratings_per_second"] / 2
     assert "ratings a second" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import broadcast
+from accelerate.utils import broadcast, parse_flag_from_env
 from torch import nn
 
 from data_prep.dataset import Histories
@@ -97,20 +97,25 @@ class FilmTokenTrainingArguments(RatingTrainingArguments):
 
     bf16: bool | None = field(  # type: ignore[assignment]
         default=None,
-        metadata={"help": "products in bfloat16; unless told otherwise, where training on a processor made for it"},
+        metadata={
+            "help": "products in bfloat16; unless told otherwise, where training on a processor made for it",
+            "nargs": "?",
+            "const": True,
+        },
     )
 
     def __post_init__(self):
-        on_cpu = self.use_cpu or not torch.accelerator.is_available()
+        # `accelerate launch` tells of `use_cpu` in its configuration by a variable.
+        told = parse_flag_from_env("ACCELERATE_USE_CPU")
+        self.use_cpu = self.use_cpu or told or not torch.accelerator.is_available()
         if self.bf16 is None:
-            self.bf16 = on_cpu and not self.fp16 and multiplies_in_bfloat16()
-        self.use_cpu = on_cpu
+            self.bf16 = self.use_cpu and not self.fp16 and multiplies_in_bfloat16()
         super().__post_init__()
 
 
 def multiplies_in_bfloat16() -> bool:
-    """Whether this processor has instructions for products in bfloat16, which then take a fifth of the time."""
-    has = torch.cpu.get_capabilities()
+    """Whether this is an x86 processor with instructions for products in bfloat16; false where torch cannot tell."""
+    has = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 

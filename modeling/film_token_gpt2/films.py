@@ -33,9 +33,10 @@ class Films(NamedTuple):
         """Shares of the ratings 1..10 among training users, smoothed: `(..., 10)`."""
         return self.log_shares.softmax(-1)
 
-    def at(self, rows: torch.Tensor) -> "Films":
-        """Those in some rows of what is known of all films."""
-        return Films(self.tokens[rows], self.log_shares[rows], self.intercepts[rows], self.process.at(rows))
+    def at(self, rows: torch.Tensor, with_tokens: bool = True) -> "Films":
+        """Those in some rows of what is known of all films; without tokens, those are zero-wide."""
+        tokens = self.tokens if with_tokens else self.tokens[:, :0]
+        return Films(tokens[rows], self.log_shares[rows], self.intercepts[rows], self.process.at(rows))
 
 
 class FilmTables(PreTrainedModel):
@@ -179,7 +180,8 @@ class FilmTables(PreTrainedModel):
 
         factors = F.embedding(positions, self.film_factors[distinct]) if factors is None else factors
         if not known.all():
-            guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
+            with self._without_autocast():
+                guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
         # What is said of films' content is computed once per distinct film, not once per rating.
         content = self._content(distinct, known, own_ratings is not None)
@@ -196,7 +198,7 @@ class FilmTables(PreTrainedModel):
         tokens = histogram.new_empty(*film_ids.shape, 0)
         if with_tokens:
             mean, shrinkage = self.config.mean_rating, self.config.film_shrinkage
-            means = ((histogram @ self._ratings())[..., None] + shrinkage * mean) / (counts + shrinkage)
+            means = (self._mean_rating(histogram)[..., None] + shrinkage * mean) / (counts + shrinkage)
             statistics = torch.cat(
                 [
                     log_shares - overall.log(),
@@ -256,6 +258,10 @@ class FilmTables(PreTrainedModel):
 
     def _ratings(self) -> torch.Tensor:
         return torch.arange(1, NUM_RATINGS + 1, device=self.film_features.device, dtype=self.film_features.dtype)
+
+    def _mean_rating(self, shares: torch.Tensor) -> torch.Tensor:
+        """Means of distributions over 1..10 `(..., 10)`; not by a matrix product, which autocast would round."""
+        return (shares * self._ratings()).sum(-1)
 
     def _overall_shares(self) -> torch.Tensor:
         """How often everyone gives each rating: `(10,)`, none of them zero."""

@@ -205,7 +205,7 @@ class FilmTokenGPT2Model(FilmTables):
         wanted = expected.means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
         for _ in range(TILTS):
             shares = prior.softmax(-1)
-            means = shares @ self._ratings()
+            means = self._mean_rating(shares)
             deviations = self._ratings() - means[..., None]
             variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
             prior = prior + ((wanted - means) / variances)[..., None] * deviations
@@ -234,7 +234,7 @@ class FilmTokenGPT2Model(FilmTables):
         inputs = self._inputs(films, users, expected)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
         rating_logits = self._prior_logits(films, users, expected) + self.rating_head(hidden)
-        return FilmTokenGPT2Output(rating_logits, rating_logits.softmax(-1) @ self._ratings())
+        return FilmTokenGPT2Output(rating_logits, self._mean_rating(rating_logits.softmax(-1)))
 
     # -- predicting
 
@@ -366,7 +366,8 @@ class FilmTokenGPT2Model(FilmTables):
     ) -> Iterator[tuple[Films, Expectation]]:
         """So many candidates at a time over the whole batch: what is known of them, and what the process expects."""
         for chunk in candidate_films.split(max(1, at_once // len(candidate_films)), dim=1):
-            films = self._films(chunk, with_tokens=with_tokens) if catalogue is None else catalogue.at(chunk)
+            known = self._films if catalogue is None else catalogue.at
+            films = known(chunk, with_tokens=with_tokens)
             yield films, self._expect(memory.belief, films)
 
     def _expect(self, belief: Belief, films: Films) -> Expectation:

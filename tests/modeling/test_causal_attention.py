@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 import torch
 import torch.nn.functional as F
 
 from modeling.film_token_gpt2.causal_attention import BLOCK, causal_attention
-from tests.modeling.toy import toy_model
+from tests.modeling.toy import toy_history, toy_model
 
 
 @pytest.mark.parametrize("length", [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 5])
@@ -67,14 +65,29 @@ def test_dropout_takes_weights_out():
     assert abs(dropped.mean() - 1) < 0.3
 
 
-def test_the_model_attends_by_it():
+def test_in_bfloat16_it_is_as_near_as_bfloat16_can_be():
+    torch.manual_seed(0)
+    exact = torch.randn(3, 2, 4, BLOCK + 9, 16, requires_grad=True)
+    rounded = exact.detach().bfloat16().requires_grad_()
+    ours, _ = causal_attention(torch.nn.Identity(), *rounded, None)
+    theirs = F.scaled_dot_product_attention(*exact, is_causal=True).transpose(1, 2)
+    assert ours.dtype == torch.bfloat16
+    torch.testing.assert_close(ours.float(), theirs, rtol=0.02, atol=0.03)
+    upstream = torch.randn_like(theirs)
+    (gradient,) = torch.autograd.grad((ours * upstream.bfloat16()).sum(), rounded)
+    (exact_gradient,) = torch.autograd.grad((theirs * upstream).sum(), exact)
+    assert (gradient.float() - exact_gradient).norm() < 0.02 * exact_gradient.norm()
+
+
+def test_the_model_attends_by_it(monkeypatch):
     model = toy_model()
-    films = torch.arange(1, 21).reshape(2, 10)
-    ratings = torch.arange(20).reshape(2, 10) % 10 + 1
-    by_name = {}
-    for name in (model.transformer.config._attn_implementation, "eager", "sdpa"):
-        model.transformer.config._attn_implementation = name
-        by_name[name] = model(films, ratings).rating_logits
-    assert next(iter(by_name)) == "causal_blocks"
-    for one, other in pairwise(by_name.values()):
-        torch.testing.assert_close(one, other)
+    films, ratings = toy_history(BLOCK + 5)
+    implementation = model.transformer.config._attn_implementation
+    with monkeypatch.context() as patch:
+        # A mask, or anything else that would send the model elsewhere, shows.
+        patch.setattr("modeling.film_token_gpt2.causal_attention.sdpa_attention_forward", None)
+        ours = model(films, ratings).rating_logits
+    for other in ("eager", "sdpa"):
+        assert implementation != other
+        model.transformer.config._attn_implementation = other
+        torch.testing.assert_close(model(films, ratings).rating_logits, ours)

@@ -17,6 +17,7 @@ from data_prep.dataset import load_histories
 from data_prep.errors import UserError
 from modeling.film_token_gpt2 import FilmTokenGPT2Model
 from tests.modeling.toy import toy_factors, toy_model
+from training.arguments import parse_arguments
 from training.film_token_gpt2 import FilmTokenTrainer, FilmTokenTrainingArguments, main
 from training.histories import HistoryCollator, HistoryDataset
 from training.trainer import RatingTrainingArguments
@@ -74,13 +75,28 @@ def test_eight_small_steps_accumulated_equal_one_large(tiny_dataset, tmp_path, t
         torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
 
 
-def test_bfloat16_is_the_default_where_the_processor_has_it(tmp_path, monkeypatch):
-    for able in ({"avx512_bf16": True}, {"amx_bf16": True}, {"avx2": True}, {}):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
-        folder = str(tmp_path)
-        assert FilmTokenTrainingArguments(folder, use_cpu=True).bf16 == any("bf16" in name for name in able)
-        assert FilmTokenTrainingArguments(folder, use_cpu=True, bf16=True).bf16
-        assert not FilmTokenTrainingArguments(folder, use_cpu=True, bf16=False).bf16
+@pytest.mark.parametrize(
+    ("able", "gpu", "options", "bf16", "use_cpu"),
+    [
+        ({"avx512_bf16": True}, False, [], True, True),
+        ({"amx_bf16": True}, False, [], True, True),
+        ({"avx2": True}, False, [], False, True),
+        ({"avx2": True}, False, ["--bf16"], True, True),
+        ({"avx512_bf16": True}, False, ["--bf16", "False"], False, True),
+        ({"avx512_bf16": True}, True, [], False, False),
+        ({"avx512_bf16": True}, True, ["--use-cpu", "True"], True, True),
+    ],
+)
+def test_bfloat16_is_the_default_on_processors_made_for_it(tmp_path, monkeypatch, able, gpu, options, bf16, use_cpu):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpu)
+    (args,) = parse_arguments((FilmTokenTrainingArguments,), ["--output-dir", str(tmp_path), *options], "train", None)
+    assert (args.bf16, args.use_cpu) == (bf16, use_cpu)
+
+
+def test_a_torch_that_cannot_tell_trains_in_float32(tmp_path, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not FilmTokenTrainingArguments(str(tmp_path), use_cpu=True).bf16
 
 
 def test_bfloat16_trains_alike(tiny_dataset, tmp_path):
