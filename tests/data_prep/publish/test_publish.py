@@ -69,13 +69,8 @@ def blank_figures(distributions: Distributions, folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def here(hub: HubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Publish:
-    """`reel publish dataset` in this process, which the tests otherwise keep off the network: exit status, stdout,
-    stderr."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
-    monkeypatch.setenv("HF_TOKEN", hub.token)
+def here(online: HubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Publish:
+    """`reel publish dataset` in this process: exit status, stdout, stderr."""
     monkeypatch.setattr(publish, "draw_figures", blank_figures)
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:

@@ -1,4 +1,4 @@
-"""A small model of every type, as its command writes it, and their report; a Hub that this process talks to."""
+"""A small model of every kind, as its command writes it, and their report."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub_server import HubServer
+from modeling.baselines.configuration_rating_baseline import KINDS
 from training import baseline, deepfm, film_token_gpt2, text_gpt2
 
 SMALL = ["--hidden-size", "16", "--num-hidden-layers", "1", "--num-attention-heads", "2", "--use-cpu", "True"]
 BRIEF = ["--max-steps", "4", "--logging-steps", "1"]
 TEXTS = ["--max-film-tokens", "60", "--max-history-length", "4"]
-# Every type of model there is: its command, and arguments that make a small one.
+# Every model of the project: its command, and arguments that make a small one.
 MODELS: dict[str, tuple[Callable[[list[str]], None], list[str]]] = {
     "film_token_gpt2": (film_token_gpt2.main, [*SMALL, *BRIEF]),
     "text_gpt2": (text_gpt2.main, [*SMALL, *BRIEF, *TEXTS]),
+    "text_gpt2_lora": (text_gpt2.main, [*SMALL, *BRIEF, *TEXTS, "--lora-rank", "2"]),
     "deepfm": (deepfm.main, [*BRIEF, "--use-cpu", "True"]),
     "rating_baseline": (baseline.main, ["--kind", "shrunk-bias"]),
+    **{kind: (baseline.main, ["--kind", kind]) for kind in KINDS if kind != "shrunk-bias"},
 }
 
 
 @pytest.fixture(scope="session")
 def model_folders(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folder of one model of each type. Read only."""
+    """The folder of each model. Read only."""
     folder = tmp_path_factory.mktemp("models")
-    for model_type, (main, arguments) in MODELS.items():
-        main(["--data", str(tiny_dataset), "--output-dir", str(folder / model_type), *arguments])
-    return {model_type: folder / model_type for model_type in MODELS}
+    for name, (main, arguments) in MODELS.items():
+        main(["--data", str(tiny_dataset), "--output-dir", str(folder / name), *arguments])
+    return {name: folder / name for name in MODELS}
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +43,3 @@ def report(model_folders: dict[str, Path], tiny_dataset: Path, tmp_path_factory:
     lengths = ["--context-lengths", "0,2,5"]
     main(["--model", *models, "--data", str(tiny_dataset), "--out", str(out), *lengths])
     return out
-
-
-@pytest.fixture
-def online(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
-    """A Hub that this process is logged in to, which the tests otherwise keep off the network."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
-    monkeypatch.setenv("HF_TOKEN", hub.token)
-    return hub

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -48,6 +49,48 @@ def natural(report: dict[str, Any], name: str, **labels: Any) -> dict[str, Any]:
     return row
 
 
+def tables_of(text: str) -> list[list[dict[str, str]]]:
+    """The tables of a card's evaluation: rows of cells by the heads of their columns, in order."""
+    evaluation = text.split("## Evaluation\n")[1].split("\n## ")[0]
+    tables = []
+    for table in re.findall(r"(?:^\|.*\|\n)+", evaluation, re.M):
+        header, rule, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines())
+        assert set(rule) == {"---"}
+        assert len(set(header)) == len(header)
+        tables.append([dict(zip(header, row, strict=True)) for row in rows])
+    return tables
+
+
+def shown(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.3f}"
+
+
+def check_tables(text: str, report: dict[str, Any], name: str, labels: dict[int | str, str], **where: Any) -> None:
+    """A card's tables are the report's numbers, row by row and model by model."""
+    where = {"population": "curve", "split": "test", **where}
+    others = [model["name"] for model in report["models"] if model["name"] != name]
+    compared, own = [], []
+    for length, label in labels.items():
+        row = {"": label, "cases": f"{natural(report, name, context_length=length, **where)['n']:,}"}
+        for model in (name, *others):
+            metrics = natural(report, model, context_length=length, **where)["metrics"]
+            head = f"**{model}**" if model == name else model
+            row[head] = f"{shown(metrics['rmse']['value'])} / {shown(metrics['reward_accuracy']['value'])}"
+        for model in others:
+            wanted = {**where, "context_length": length, "sampling": "natural", "metric": "rmse"}
+            wanted |= {"model": name, "baseline": model}
+            (pair,) = (pair for pair in report["paired"] if wanted.items() <= pair.items())
+            low, high = (shown(pair[end], "+") for end in ("low", "high"))
+            row[f"RMSE minus {model}"] = f"{shown(pair['difference'], '+')} [{low}, {high}]"
+        compared.append(row)
+        metrics = natural(report, name, context_length=length, **where)["metrics"]
+        kept = [metric for metric in METRICS if metric not in ("rmse", "reward_accuracy")]
+        own.append({"": label, **{METRICS[metric]: shown(metrics[metric]["value"]) for metric in kept}})
+    found = [[row for row in table if row[""] in labels.values()] for table in tables_of(text)]
+    for table, expected in zip(found, (compared, own), strict=True):
+        assert [list(row.items()) for row in table] == [list(row.items()) for row in expected]
+
+
 def test_every_saved_model_has_a_card(folder: Path, online: HubServer) -> None:
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     card.validate()
@@ -90,32 +133,23 @@ def test_its_metadata_are_valid_and_its_numbers_the_reports(
                 row = found.pop((f"history-{length}", title))
                 assert (row.metric_type, row.metric_value) == (metric, metrics[metric]["value"])
                 assert (row.dataset_type, row.dataset_split) == ("dataset", "test")
-            assert f" {metrics['rmse']['value']:.3f} / {metrics['reward_accuracy']['value']:.3f} |" in card.text
-            paired = [
-                row
-                for row in evaluated["paired"]
-                if (row["model"], row["baseline"]) == (folder.name, model)
-                and (row["population"], row["context_length"]) == ("curve", length)
-                and (row["sampling"], row["metric"]) == ("natural", "rmse")
-            ]
-            for row in paired:
-                assert f"| {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] |" in card.text
-            assert len(paired) == (not own)
     assert found == {}
+    check_tables(card.text, evaluated, folder.name, {length: f"{length} ratings known" for length in (0, 2, 5)})
 
 
-def test_longer_histories_and_new_films_are_in_the_table(report: Path) -> None:
+def test_longer_histories_and_new_films_are_in_the_tables(model_folders, report: Path) -> None:
     told = json.loads(report.read_text())
     told["protocol"]["users"]["all"]["500"] = 3
     told["protocol"]["cold"] = {"cases": {"50": 7, "full": 9}}
+    extra = [("test", 500), ("cold_test", 50), ("cold_test", "full")]
     for rows in (*(model["results"] for model in told["models"]), told["paired"]):
         curve = [row for row in rows if row["context_length"] == 5 and row["population"] == "curve"]
-        rows += [{**row, "population": "all", "context_length": 500} for row in curve]
-        rows += [
-            {**row, "population": "all", "split": "cold_test", "context_length": n}
-            for row in curve
-            for n in (50, "full")
-        ]
+        for number, (split, length) in enumerate(extra, start=1):
+            for row in copy.deepcopy(curve):
+                for cell in (row, *row.get("metrics", {}).values()):
+                    for name in {"value", "difference"} & set(cell):  # so that no row is another's
+                        cell[name] = None if cell[name] is None else cell[name] + number
+                rows.append(row | {"population": "all", "split": split, "context_length": length})
     results = Results(told, "film_token_gpt2")
     assert [cases.config for cases in results.cases][-3:] == [
         "history-500-all-users",
@@ -123,7 +157,25 @@ def test_longer_histories_and_new_films_are_in_the_table(report: Path) -> None:
         "new-films-full",
     ]
     assert [cases.split for cases in results.cases][-3:] == ["test", "cold_test", "cold_test"]
-    assert results.cases[-3].label == "500 ratings known (3 users)"
+    card = ModelCard.of(model_folders["film_token_gpt2"], results=results).render()
+    labels = ["500 ratings known (3 users)", "a new film, 50 ratings known", "a new film, the whole history known"]
+    for (split, length), label in zip(extra, labels, strict=True):
+        check_tables(card, told, "film_token_gpt2", {length: label}, population="all", split=split)
+
+
+def test_the_citation_is_whole(folder: Path) -> None:
+    card = card_of(folder, repo_id="user/rates-films", licence="other")
+    (entries,) = re.findall(r"^```bibtex\n(.*?)^```", card.render(), re.M | re.S)
+    assert entries.count("{") == entries.count("}")
+    cited = {
+        kind: dict(re.findall(r"^  (\w+) = \{(.*)\},?$", fields, re.M))
+        for kind, fields in re.findall(r"^@(\w+)\{\w+,\n(.*?)^\}$", entries, re.M | re.S)
+    }
+    assert cited["software"]["title"].endswith(f". {card.title}")
+    assert cited["software"]["url"] == "https://huggingface.co/user/rates-films"
+    assert re.fullmatch(r"20\d\d", cited["software"]["year"])
+    assert cited["misc"]["title"].startswith("Reel Recommendations: ")
+    assert cited["misc"]["author"].count(" and ") == 2
 
 
 def test_a_report_of_paths_becomes_one_of_names(report: Path, tmp_path: Path) -> None:

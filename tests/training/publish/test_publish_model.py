@@ -172,12 +172,16 @@ sys.meta_path.insert(0, Blocked())
 """
 AUTO_MODEL = """
 import json, sys, torch
-from transformers import AutoModel
+from transformers import AutoModel, AutoModelForCausalLM
 history, candidates, models = json.loads(sys.argv[1])
 for repo, tag, out in models:
     model = AutoModel.from_pretrained(repo, trust_remote_code=True, revision=tag)
     assert type(model).__module__.startswith("transformers_modules."), type(model)
-    torch.save(model.predict(*map(torch.tensor, history), torch.tensor([candidates])), out)
+    answers = [model.predict(*map(torch.tensor, history), torch.tensor([candidates]))]
+    if "AutoModelForCausalLM" in model.config.auto_map:
+        model = AutoModelForCausalLM.from_pretrained(repo, trust_remote_code=True, revision=tag)
+        answers.append(model(torch.tensor([candidates])).logits)
+    torch.save([answer.detach() for answer in answers], out)
 """
 RECOMMENDER = """
 import json, sys, torch
@@ -187,7 +191,7 @@ for repo, tag, out in models:
     reel = Recommender.from_pretrained(repo, revision=tag)
     ids = reel.catalogue.film_ids
     known = [(ids[film], rating) for film, rating in zip(history[0][0], history[1][0])]
-    torch.save(torch.from_numpy(reel.predict(known, [ids[film] for film in candidates]))[None], out)
+    torch.save([torch.from_numpy(reel.predict(known, [ids[film] for film in candidates]))[None]], out)
     assert len(reel.recommend(known, top=5)) == 5
 """
 
@@ -197,6 +201,12 @@ def test_every_model_is_read_from_the_hub_and_then_from_the_cache(online: HubSer
         name: publish_model(folder, f"user/{name.replace('_', '-')}") for name, folder in model_folders.items()
     }
     candidates = [1, 2, 3, 70]
+    expected: dict[str, list[torch.Tensor]] = {}  # predictions; of text GPT-2s also logits over the vocabulary
+    for name, folder in model_folders.items():
+        model = Recommender.from_pretrained(folder).model
+        expected[name] = [model.predict(*map(torch.tensor, HISTORY), torch.tensor([candidates]))]
+        if name.startswith("text_gpt2"):
+            expected[name].append(model(torch.tensor([candidates])).logits.detach())
     readers = {
         "auto-model": (["-I", "-c", WITHOUT_THE_PROJECT + AUTO_MODEL], online.env()),
         "recommender": (["-c", RECOMMENDER], online.env(PYTHONPATH=str(REPOSITORY))),
@@ -219,13 +229,12 @@ def test_every_model_is_read_from_the_hub_and_then_from_the_cache(online: HubSer
                 text=True,
             )
         for reader, process in processes.items():
-            _, said = process.communicate(timeout=120)
+            _, said = process.communicate(timeout=300)
             assert process.returncode == 0, f"{reader}: {said[-3000:]}"
-            for name, folder in model_folders.items():
-                expected = Recommender.from_pretrained(folder).model.predict(
-                    *map(torch.tensor, HISTORY), torch.tensor([candidates])
-                )
+            for name, answers in expected.items():
                 found = torch.load(tmp_path / reader / f"{name}-{offline}.pt")
-                np.testing.assert_array_equal(found.numpy(), expected.numpy(), err_msg=f"{reader} {name}")
+                assert len(found) == (len(answers) if reader == "auto-model" else 1)
+                for ours, theirs in zip(answers, found, strict=False):
+                    np.testing.assert_array_equal(theirs.numpy(), ours.numpy(), err_msg=f"{reader} {name}")
         assert (len(online.calls) == asked) == (offline == "1")
     assert online.unknown == []

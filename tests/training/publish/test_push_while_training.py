@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load, load_file
 
 from data_prep.errors import UserError, exit_status
 from reel import Recommender
 from tests.hub_repos import File
 from tests.hub_server import HubServer
 from tests.training.publish.conftest import SMALL, TEXTS
-from training import film_token_gpt2, text_gpt2
+from training import deepfm, film_token_gpt2, text_gpt2
+from training.publish.folder import Published
+from training.publish.while_training import HubPushes
 
 REPO = "user/in-training"
 PUSH = [
@@ -61,6 +67,59 @@ def test_every_push_is_a_whole_model(online: HubServer, tiny_dataset: Path, tmp_
         (early / path).write_bytes(file.content)
     assert len(Recommender.from_pretrained(early).recommend([("film-03", 9)], top=3)) == 3
     assert online.unknown == [call for call in online.unknown if "openai-community" in call]
+
+
+def test_pushes_leave_the_training_alone(online: HubServer, tiny_dataset: Path, tmp_path: Path) -> None:
+    """A DeepFM that is pushed gets a prior of users' vectors that fits its weights of then: losses, dropout and the
+    weights to come know nothing of it."""
+    common = ["--data", str(tiny_dataset), "--use-cpu", "True", "--dropout", "0.3", "--max-steps", "6"]
+    common += ["--per-device-train-batch-size", "1", "--warmup-steps", "0", "--logging-steps", "1"]
+    pushed, alone = tmp_path / "pushed", tmp_path / "alone"
+    deepfm.main([*common, *PUSH[:4], "--save-steps", "2", "--hub-always-push", "True", "--output-dir", str(pushed)])
+    deepfm.main([*common, "--output-dir", str(alone)])
+    repo = online.repos["model", REPO]
+    assert [message.split()[-1] for _, message, _ in repo.commits[1:]] == ["2", "4", "6", "training"]
+
+    losses = []
+    for folder in (pushed, alone):
+        log = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+        losses.append([entry["loss"] for entry in log if "loss" in entry])
+    assert losses[0] == losses[1]
+    assert len(set(losses[0])) == 6
+    last, not_pushed = (load_file(folder / "model.safetensors") for folder in (pushed, alone))
+    assert set(last) == set(not_pushed)
+    for name, weights in last.items():
+        assert torch.equal(weights, not_pushed[name]), name
+
+    early = load(repo.commits[1][2]["model.safetensors"].content)
+    assert not torch.equal(early["user_vectors.weight"], last["user_vectors.weight"])
+    assert not torch.equal(early["user_precision"], last["user_precision"])
+    assert not torch.allclose(early["user_precision"], torch.eye(len(early["user_precision"])))
+    assert early["film_audiences"].any()
+
+
+@pytest.mark.parametrize(("always", "arrive"), [("False", ["2"]), ("True", ["2", "4"])])
+def test_a_save_while_a_push_is_under_way(
+    online: HubServer, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, always: str, arrive: list
+) -> None:
+    """The first push lasts until every save has been made; only then does the trained model follow."""
+    saved = threading.Event()
+    publish, finish = HubPushes._publish, HubPushes.finish
+
+    def publish_late(self: HubPushes, folder: Path, message: str) -> Published:
+        assert saved.wait(60)
+        return publish(self, folder, message)
+
+    def finish_after_saves(self: HubPushes) -> None:
+        saved.set()
+        finish(self)
+
+    monkeypatch.setattr(HubPushes, "_publish", publish_late)
+    monkeypatch.setattr(HubPushes, "finish", finish_after_saves)
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model"), *SMALL, *PUSH]
+    film_token_gpt2.main([*arguments, "--hub-always-push", always])
+    told = [message for _, message, _ in online.repos["model", REPO].commits[1:]]
+    assert told == [*(f"Training in progress, step {step}" for step in arrive), "End of training"]
 
 
 def test_only_the_last_one_has_to_arrive(online: HubServer, tiny_dataset: Path, tmp_path: Path, capsys) -> None:
