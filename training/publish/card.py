@@ -39,8 +39,8 @@ KINDS = {  # model_type: title, and what it is in a sentence or two
     ),
     "rating_baseline": (
         "Rating baseline",
-        "A baseline that other models are measured against: a film's mean, moved by the person's bias, by factors or by "
-        "the film's features as the kind has it, and spread as a Gaussian over the ratings.",
+        "A baseline that other models are measured against: a film's mean, moved by the person's bias, by factors or "
+        "by the film's features as the kind has it, and spread as a Gaussian over the ratings.",
     ),
 }
 
