@@ -23,13 +23,13 @@ def text_of(document: str) -> str:
 
 
 def blocks(document: str, language: str) -> list[str]:
-    """The code blocks of a language; that of a block without one is empty."""
+    """The code blocks of a language."""
     return [code for name, code in _FENCED.findall(text_of(document)) if name == language]
 
 
 def shell_commands(document: str) -> list[str]:
     """The lines of a document's shell blocks, without comments."""
-    lines = "".join(blocks(document, "bash") + blocks(document, "")).splitlines()
+    lines = "".join(blocks(document, "bash")).splitlines()
     stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
     return [line for line in stripped if line]
 
