@@ -115,7 +115,7 @@ class FilmTokenTrainingArguments(RatingTrainingArguments):
 
 def multiplies_in_bfloat16() -> bool:
     """Whether this is an x86 processor with instructions for products in bfloat16; false where torch cannot tell."""
-    has = getattr(torch.cpu, "get_capabilities", dict)()
+    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
