@@ -132,8 +132,7 @@ class FilmTables(PreTrainedModel):
         """
         added, film_features = len(film_features), film_features.to(self.film_features)
         self.film_features = torch.cat([self.film_features, film_features])
-        guesses = self.feature_weights[0] + film_features @ self.feature_weights[1:]
-        self.film_factors = torch.cat([self.film_factors, guesses])
+        self.film_factors = torch.cat([self.film_factors, self._by_features(self.feature_weights, film_features)])
         self.rating_histogram = F.pad(self.rating_histogram, (0, 0, 0, added))
         # Without ratings an embedding counts for nothing, whatever it is.
         self.film_embedding = nn.Embedding.from_pretrained(
@@ -180,8 +179,7 @@ class FilmTables(PreTrainedModel):
 
         factors = F.embedding(positions, self.film_factors[distinct]) if factors is None else factors
         if not known.all():
-            with self._without_autocast():
-                guesses = self.feature_weights[0] + self.film_features[distinct] @ self.feature_weights[1:]
+            guesses = self._by_features(self.feature_weights, self.film_features[distinct])
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
         # What is said of films' content is computed once per distinct film, not once per rating.
         content = self._content(distinct, known, own_ratings is not None)
@@ -231,7 +229,7 @@ class FilmTables(PreTrainedModel):
             corrections = F.embedding(positions, self.process_head(content.to(precision)))
             raised, turned, told, moved, louder, stronger = corrections.split(self.process_widths, dim=-1)
             intercepts, loadings, choices, noise = factors.to(precision).split(self.factor_widths, dim=-1)
-            features = self.content_weights[0] + self.film_features[distinct] @ self.content_weights[1:]
+            features = self._by_features(self.content_weights, self.film_features[distinct])
             features = CONTENT_WEIGHT * F.embedding(positions, F.normalize(features, dim=-1))
             places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), features], dim=-1), dim=-1)
             real = 1.0 - (film_ids < 0).to(precision)
@@ -255,6 +253,12 @@ class FilmTables(PreTrainedModel):
         counts = (self.rating_histogram[film_ids].sum(-1) - int(leave_one_out)).clamp(min=0)
         trust = known * counts / (counts + self.config.embedding_shrinkage)
         return self.feature_projection(self.film_features[film_ids]) + trust[:, None] * self.film_embedding(film_ids)
+
+    def _by_features(self, weights: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """What `weights` of the constant and of features `(films, num_features)` say of films. The process builds on
+        it, so whatever autocast makes of the rest, it is not rounded."""
+        with self._without_autocast():
+            return weights[0] + features @ weights[1:]
 
     def _ratings(self) -> torch.Tensor:
         return torch.arange(1, NUM_RATINGS + 1, device=self.film_features.device, dtype=self.film_features.dtype)
