@@ -229,7 +229,7 @@ def test_every_model_is_read_from_the_hub_and_then_from_the_cache(online: HubSer
                 text=True,
             )
         for reader, process in processes.items():
-            _, said = process.communicate(timeout=300)
+            _, said = process.communicate(timeout=120)
             assert process.returncode == 0, f"{reader}: {said[-3000:]}"
             for name, answers in expected.items():
                 found = torch.load(tmp_path / reader / f"{name}-{offline}.pt")
