@@ -7,21 +7,20 @@ Ratings are lists of {"film_id", "rating"} with ratings 1..10 (half stars double
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from limits import Limits
-from service import SORRY, Service
+from service import Service
+from uploads import discarded
 
 from reel import UserError
 from reel.filters import FilmFilter
 from reel.taste import taste
 from reel.two_people import films_for_two, likeness
-
-logger = logging.getLogger("reel.space")
 
 MOST_RATINGS = 20_000
 MOST_FILMS = 1_000
@@ -32,16 +31,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
     """Define the endpoints inside a `gr.Blocks`."""
     reel = service.recommender
 
-    def answer(request: gr.Request, work: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of `work`; whatever goes wrong is one sentence for the caller."""
-        try:
-            limits.calls.take(visitor(request))
-            return limits.within(work, *arguments)
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception as error:
-            logger.error("an API call failed: %s", type(error).__name__)
-            raise gr.Error(SORRY, print_exception=False) from None
+    answer = partial(limits.answer, limits.calls)
 
     def search_films(text: str, request: gr.Request) -> list:
         """Films whose title may be meant by a text, at most ten: film_id, title and year, best first."""
@@ -102,31 +92,19 @@ def add_endpoints(service: Service, limits: Limits) -> None:
     def read_export(upload: str | None, request: gr.Request) -> tuple[None, dict[str, Any]]:
         """A Letterboxd export (zip, ratings.csv or diary.csv) as ratings of this catalogue's films, in the format of
         `reel data export`. The file is deleted as soon as it has been read; the first value returned is null."""
-        limited(limits.uploads, request)
-        if upload is None:
-            raise gr.Error("No file was sent.", print_exception=False)
-        try:
-            return None, json.loads(json.dumps(service.read_upload(upload)))
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+
+        def work() -> dict[str, Any]:
+            if upload is None:
+                raise UserError("No file was sent.")
+            return json.loads(json.dumps(service.read_upload(upload)))
+
+        with discarded(upload, service.folder):
+            return None, limits.answer(limits.exports, request, work)
 
     file, history = gr.File(visible=False), gr.JSON(visible=False)
     gr.Button(visible=False).click(
         read_export, [file], [file, history], api_name="read_export", concurrency_id="upload"
     )
-
-
-def visitor(request: gr.Request) -> str:
-    """Whom a rate limit counts: the tab or the client, else the address."""
-    return request.session_hash or (request.client.host if request.client else "")
-
-
-def limited(limit: Any, request: gr.Request) -> None:
-    """Count a request; over the limit it ends in a sentence."""
-    try:
-        limit.take(visitor(request))
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from None
 
 
 def ratings_of(sent: Any) -> list[tuple[str, int]]:

@@ -30,17 +30,18 @@ if str(HERE) not in sys.path:  # loaded by path, as `reel demo` does
 
 import gradio as gr  # noqa: E402
 import rendering  # noqa: E402
-from api import add_endpoints, limited, visitor  # noqa: E402
+from api import add_endpoints  # noqa: E402
 from controls import filter_controls, take_away, two_people_tab  # noqa: E402
-from limits import Limits, Visitors  # noqa: E402
+from gate import LARGEST_FILE, Door, Gate, trust_proxies  # noqa: E402
+from limits import Limits, Visitors, visitor  # noqa: E402
 from service import Page, Service  # noqa: E402
 from session import Session  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from theme import THEME  # noqa: E402
-from uploads import ABANDONED_AFTER, private_folder  # noqa: E402
+from uploads import ABANDONED_AFTER, discarded, private_folder  # noqa: E402
 
 from reel import UserError  # noqa: E402
 
-UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
 SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own record of one takes .32 MB
@@ -53,7 +54,7 @@ soon as it has been read. This page asks nothing of any other site, but for post
 on.</p></footer>"""
 
 
-def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
+def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
     """The page for one `reel.Recommender` (or anything with its methods). Launch it with `launch`."""
     service = Service(recommender, private_folder())
     limits = limits or Limits()
@@ -62,15 +63,18 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
     page_js = (HERE / "page.js").read_text(encoding="utf-8")
 
     def find_films(text: object, request: gr.Request) -> list[dict[str, Any]] | None:
-        """What the search box calls directly; None for too much at once."""
+        """What the search box calls directly; None when there is no answer."""
         try:
-            limits.searches.take(request.client.host if request.client else "")  # this request names no session
-        except UserError:
+            return limits.answer(limits.searches, request, service.find_films, text)
+        except gr.Error:
             return None
-        return service.find_films(text)
 
-    with gr.Blocks(
-        title="Reel: what to watch next", analytics_enabled=False, delete_cache=(300, ABANDONED_AFTER)
+    with Gate(
+        service.folder,
+        limits,
+        title="Reel: what to watch next",
+        analytics_enabled=False,
+        delete_cache=(300, ABANDONED_AFTER),
     ) as app:
         session = gr.State(newcomer)
         shown = gr.State(first.films)
@@ -126,7 +130,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                         apply_default_css=False,
                         elem_id="pages",
                     )
-                    take_away(session, shown, recommender.catalogue.films)
+                    take_away(session, shown, recommender.catalogue.films, limits)
                 with gr.Tab("Two people"):
                     two_people_tab(service, session, limits)
                 with gr.Tab("Your taste"):
@@ -144,28 +148,26 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
             return yours
 
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-            limited(limits.edits, request)
             forgotten = visitor(request) in begun and now == Session()
-            return remembered(request, now, service.edit(now, event._data, forgotten))
+            yours = limits.answer(limits.edits, request, service.edit, now, event._data, forgotten)
+            return remembered(request, now, yours)
 
         def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
-            limited(limits.views, request)
             try:
-                return limits.within(service.look, now, event._data)
-            except UserError as error:
-                return rendering.error(str(error))
+                return limits.answer(limits.views, request, service.look, now, event._data)
+            except gr.Error as error:
+                return rendering.error(error.message)
 
         def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
-            limited(limits.uploads, request)
-            emptied, *yours = service.bring_export(path, now)
+            with discarded(path, service.folder):
+                emptied, *yours = limits.answer(limits.exports, request, service.bring_export, path, now)
             return emptied, *remembered(request, now, tuple(yours))
 
         def refresh(request: gr.Request, now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
-            limited(limits.views, request)
             try:
-                found = limits.within(service.recommend, now, *values, page)
-            except UserError as error:
-                found = Page([], rendering.error(str(error)), "")
+                found = limits.answer(limits.views, request, service.recommend, now, *values, page)
+            except gr.Error as error:
+                found = Page([], rendering.error(error.message), "")
             return found.films, found.summary, found.table, found.pages
 
         def turn(request: gr.Request, event: gr.EventData, now: Session, *values: Any) -> tuple[Any, ...]:
@@ -225,12 +227,13 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 DEEP_LINK = "/gradio_api/deep_link"
 
 
-def launch(app: gr.Blocks, **options: Any) -> str:
+def launch(app: Gate, **options: Any) -> str:
     """Serve `app` with this page's look and limits; `options` are Gradio's own. Returns the address."""
     settings: dict[str, Any] = {
         "theme": THEME,
         "css_paths": HERE / "style.css",
-        "max_file_size": UPLOAD_LIMIT,
+        "max_file_size": LARGEST_FILE,
+        "app_kwargs": {"middleware": [Middleware(Door, limits=app.limits)]},
         "state_session_capacity": SESSIONS,
         "run_history": False,
         "enable_monitoring": False,
@@ -240,6 +243,7 @@ def launch(app: gr.Blocks, **options: Any) -> str:
         "ssr_mode": False,
         "quiet": True,
     }
+    trust_proxies()
     server, address, _ = app.launch(**(settings | options))
     # Gradio would write a session to disk for whoever knows its hash.
     routes = server.router.routes

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 import polars as pl
 import rendering
-from api import limited
 from filters import COUNTS, LANGUAGES, LAYOUTS, LENGTHS, MOODS, POPULARITY, SORTS
 from limits import Limits
 from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings, recommendations_csv
 from two_people import WAITING
-
-from reel import UserError
+from uploads import discarded
 
 
 def filter_controls(recommender: Any) -> list[Any]:
@@ -65,8 +64,15 @@ def _choice(options: list[Any], value: Any, label: str, width: int) -> gr.Dropdo
     return gr.Dropdown(options, value=value, label=label, filterable=False, scale=1, min_width=width)
 
 
-def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame) -> None:
+def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame, limits: Limits) -> None:
     """Buttons that save what is shown. The text goes to the browser, which saves it: no file is written here."""
+
+    def saving(write: Callable[[Session, list[Any]], str]) -> Callable[..., str]:
+        def save(now: Session, shown: list[Any], request: gr.Request) -> str:
+            return limits.answer(limits.saves, request, write, now, shown)
+
+        return save
+
     with gr.Row(elem_id="take-away"):
         for label, name, write in (
             ("Download as CSV", "recommendations.csv", lambda now, shown: recommendations_csv(shown)),
@@ -80,8 +86,8 @@ def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame) -> None:
         ):
             text = gr.Textbox(visible=False)
             gr.Button(label, size="sm", min_width=0).click(
-                write, [session, shown], [text], show_progress="hidden", api_visibility="private"
-            ).then(None, [text], None, js=f"(text) => {{ reel.download(text, '{name}'); }}")
+                saving(write), [session, shown], [text], show_progress="hidden", api_visibility="private"
+            ).success(None, [text], None, js=f"(text) => {{ reel.download(text, '{name}'); }}")
 
 
 def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
@@ -100,15 +106,14 @@ def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
     result = gr.HTML(WAITING, apply_default_css=False, elem_id="for-two")
 
     def bring(upload: str | None, before: Session | None, request: gr.Request) -> tuple[Any, ...]:
-        limited(limits.uploads, request)
-        return service.bring_for_two(upload, before)
+        with discarded(upload, service.folder):
+            return limits.answer(limits.exports, request, service.bring_for_two, upload, before)
 
     def both(request: gr.Request, now: Session, first: Session | None, second: Session | None) -> str:
-        limited(limits.views, request)
         try:
-            return limits.within(service.for_two, now, first, second)
-        except UserError as error:
-            return rendering.error(str(error))
+            return limits.answer(limits.views, request, service.for_two, now, first, second)
+        except gr.Error as error:
+            return rendering.error(error.message)
 
     for file, person in zip(files, people, strict=True):
         file.upload(

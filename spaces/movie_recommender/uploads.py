@@ -11,6 +11,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ABANDONED_AFTER = 600  # seconds; an upload that no handler ever picked up
@@ -24,6 +26,17 @@ def private_folder() -> Path:
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def discarded(upload: str | None, folder: Path) -> Iterator[None]:
+    """Whatever happens in between, an upload is gone afterwards."""
+    try:
+        yield
+    finally:
+        if upload is not None:
+            discard(Path(upload), folder)
+        sweep(folder)
 
 
 def discard(upload: Path, folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ import pytest
 pytest.importorskip("gradio")
 
 from filters import Choices
-from limits import Busy, Limits, RateLimit
 from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings
@@ -97,15 +95,6 @@ def test_what_is_taken_home_is_safe_and_read_again(service: Service, tmp_path: P
     assert service.recommender.read_history(saved).ratings == list(RATED.ratings)
 
 
-def test_limits() -> None:
-    limit = RateLimit(per_second=0.001, burst=2)
-    limit.take("a"), limit.take("a"), limit.take("b")
-    with pytest.raises(Busy, match="wait a moment"):
-        limit.take("a")
-    with pytest.raises(Busy, match="took too long"):
-        Limits(seconds=0.05).within(time.sleep, 0.3)
-
-
 def readme_example(client: Client, folder: Path) -> None:
     """The Python of the Space's README, as it stands, with the page of this test as the Space that it names."""
     (code,) = blocks("spaces/movie_recommender/README.md", "python")
@@ -148,6 +137,8 @@ def test_programs_use_the_endpoints(tmp_path: Path) -> None:
             client.predict(handle_file(export), api_name="/read_export")
         with pytest.raises(Exception, match="expected a list"):
             client.predict([{"film": 1}], ["film-1"], api_name="/predict")
+        with pytest.raises(Exception, match="'nowhere' is no film of the catalogue"):
+            client.predict(ratings, ["film-1", "nowhere"], api_name="/predict")
         json.dumps(client.predict(ratings, ["film-1"], api_name="/predict"))
     finally:
         app.close(verbose=False)
