@@ -124,6 +124,44 @@ def test_recommendations_change_with_every_rating(visit: Visit) -> None:
 
 
 @both_looks
+def test_every_change_is_said_once(visit: Visit) -> None:
+    page = visit.page
+    told = page.locator("#told")
+    expect(told).to_have_attribute("role", "status")
+    page.evaluate(
+        """() => {
+            const told = document.querySelector("#told");
+            window.heard = [];
+            new MutationObserver(() => told.textContent && window.heard.push(told.textContent))
+                .observe(told, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    sentences = []
+
+    def said(*sentence: str) -> None:
+        expect(told).to_have_text(re.compile("^" + re.escape(" ".join(sentence))))
+        first = f", first {titles(page)[0]}." if titles(page) else ""
+        sentences.append(" ".join(sentence) + first)
+
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    said("Your rating of The Lantern Keeper (1930): 4.5 stars.", "Chosen from your 1 rating.", "Films 1 to 20 of 59")
+    pick(page, "How many", "10")
+    said("Chosen from your 1 rating.", "Films 1 to 10 of 59")
+    page.get_by_role("button", name="Next").click()
+    said("Chosen from your 1 rating.", "Films 11 to 20 of 59")
+    click_stars(page.locator("#ratings .stars"), 2)
+    said("Your rating of The Lantern Keeper: 1 star.", "Chosen from your 1 rating.", "Films 1 to 10 of 59")
+    page.get_by_label("To year").fill("1929")
+    said("No film fits these filters.")
+    page.get_by_role("button", name="Remove The Lantern Keeper").click()
+    said("Your rating of The Lantern Keeper: removed.", "No film fits these filters.")
+    page.get_by_role("button", name="I have not seen it").click()
+    expect(told).to_have_text(re.compile("^Have you seen"))
+    sentences.append(page.locator("#question h3").inner_text())
+    assert page.evaluate("window.heard") == sentences
+
+
+@both_looks
 def test_every_other_filter(visit: Visit) -> None:
     page = visit.page
     bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watchlist=WATCHLIST))
@@ -226,6 +264,7 @@ def test_two_people(visit: Visit, site: Site) -> None:
     assert lower == sorted(lower, reverse=True)
     names = films.get_by_role("rowheader").all_inner_texts()
     assert not any(name.startswith(("Saltwater Hotel", "Blue Orchard", "Seven Engine")) for name in names)
+    expect(page.locator("#told")).to_have_text(f"20 films for both, first {names[0]}.")
     assert list(site.folder.rglob("*")) == []
 
 
