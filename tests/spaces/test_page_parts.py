@@ -286,11 +286,17 @@ def test_your_taste(visit: Visit) -> None:
     rate(page, "blue orch", "Blue Orchard", 2)
     rate(page, "saltwater hot", "Saltwater Hotel", 8)
     rate(page, "seven engi", "Seven Engine", 1)
+    rate(page, "seven keep", "Seven Keeper", 6)
     taste = page.locator("#taste")
-    expect(taste).to_contain_text(re.compile("Over 4 films you give 2.62 ★; everyone gives the same films"))
-    for heading in ("How you rate", "By genre", "Your most unusual ratings", "Where you agree with everyone"):
+    expect(taste).to_contain_text(re.compile("Over 5 films you give 2.70 ★; everyone gives the same films"))
+    for heading in ("How you rate", "By year", "By genre", "By decade", "Your most unusual ratings", "Where you agree with everyone"):
         expect(taste.get_by_role("heading", name=heading)).to_be_visible()
-    assert "5 stars 25%" in taste.get_by_role("img").first.get_attribute("aria-label")
+    assert "5 stars 20%" in taste.get_by_role("img").first.get_attribute("aria-label")
+    decades = taste.locator("section", has=page.get_by_role("heading", name="By decade")).locator("tbody tr")
+    expect(decades.get_by_role("rowheader")).to_have_text(["1930s 2"])
+    expect(decades.locator("td")).to_have_text(["4.0", "3.3", ""])
+    years = taste.get_by_role("img", name="By year of release, 1930 to 1995: kinder than everyone in 1 of 5 years")
+    expect(years.locator(".good, .low")).to_have_count(5)
 
 
 @both_looks
