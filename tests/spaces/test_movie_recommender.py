@@ -52,7 +52,9 @@ def test_a_first_visit_finds_the_crowds_favourites_and_films_to_start_with(visit
     chart = rows(page).first.get_by_role("img")
     expect(chart.locator("rect")).to_have_count(10)
     expect(chart).to_be_visible()
-    expect(chart).to_have_attribute("aria-label", re.compile(r"^Chance of each rating: 0\.5 stars .* 5 stars [0-9]+%$"))
+    expect(chart).to_have_attribute(
+        "aria-label", re.compile(r"^Chance of each rating: 0\.5 stars .* 5 stars [0-9]+%$")
+    )
 
 
 @both_looks
@@ -259,9 +261,7 @@ def test_screenshots(browser: Any, site: Site) -> None:
         ("movie_recommender_phone", PHONE_LIGHT),
         ("movie_recommender_phone_dark", PHONE),
     ):
-        context = browser.new_context(
-            viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme
-        )
+        context = browser.new_context(viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme)
         page = context.new_page()
 
         def picture(of: str, name: str = name, page: Any = page) -> None:

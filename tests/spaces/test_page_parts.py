@@ -289,7 +289,14 @@ def test_your_taste(visit: Visit) -> None:
     rate(page, "seven keep", "Seven Keeper", 6)
     taste = page.locator("#taste")
     expect(taste).to_contain_text(re.compile("Over 5 films you give 2.70 ★; everyone gives the same films"))
-    for heading in ("How you rate", "By year", "By genre", "By decade", "Your most unusual ratings", "Where you agree with everyone"):
+    for heading in (
+        "How you rate",
+        "By year",
+        "By genre",
+        "By decade",
+        "Your most unusual ratings",
+        "Where you agree with everyone",
+    ):
         expect(taste.get_by_role("heading", name=heading)).to_be_visible()
     assert "5 stars 20%" in taste.get_by_role("img").first.get_attribute("aria-label")
     decades = taste.locator("section", has=page.get_by_role("heading", name="By decade")).locator("tbody tr")
