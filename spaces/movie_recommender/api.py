@@ -78,7 +78,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
         return answer(request, work)
 
     def your_taste(ratings: list, request: gr.Request) -> dict:
-        """A person's ratings against everyone's: by decade and genre, the most and least typical; {} without any."""
+        """A person's ratings against everyone's: by year, decade, genre, most and least typical; {} without any."""
 
         def work() -> dict[str, Any]:
             own = taste(reel, ratings_of(ratings))

@@ -48,7 +48,8 @@ SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own 
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
 <p>Tell it what you thought of a few films. It tells you what to watch next.</p>
-<a class="jump" href="#films">See what to watch</a></header>"""
+<a class="jump" href="#films">See what to watch</a></header>
+<p id="told" class="hidden" role="status"></p>"""
 FOOTER = """<footer class="colophon"><p>Your ratings are kept for this visit only. An export you bring is deleted as
 soon as it has been read. This page asks nothing of any other site, but for posters, and those only when you turn them
 on.</p></footer>"""
@@ -120,7 +121,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
                     filters = filter_controls(recommender)
                     table = gr.HTML(
                         first.table,
-                        js_on_load="reel.table(element)",
+                        js_on_load="reel.table(element, watch)",
                         apply_default_css=False,
                         elem_id="recommendations",
                     )

@@ -103,7 +103,7 @@ def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
             for label, name in (("First person's export", "first-person"), ("Second person's export", "second-person"))
         ]
     report = gr.HTML("", apply_default_css=False, elem_id="pair-report")
-    result = gr.HTML(WAITING, apply_default_css=False, elem_id="for-two")
+    result = gr.HTML(WAITING, js_on_load="reel.pair(element, watch)", apply_default_css=False, elem_id="for-two")
 
     def bring(upload: str | None, before: Session | None, request: gr.Request) -> tuple[Any, ...]:
         with discarded(upload, service.folder):

@@ -21,11 +21,15 @@ import rendering
 from service import Service
 from session import Session
 from takeaway import recommendations_csv, safe_cell
+from taste_view import taste_page
+from two_people import page_for_two
 from uploads import discarded, private_folder, sweep
 
 from data_prep.errors import UserError
 from reel import demo
 from reel.recommender import Reason, Recommendation
+from reel.taste import Group, Judgement, Taste
+from reel.two_people import Likeness, SharedFilm
 from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
 
 
@@ -196,8 +200,18 @@ def test_everything_is_escaped(service: Service) -> None:
         "watched": [],
         "history": [],
     }
+    judged = [Judgement(HOSTILE, HOSTILE, None, 7, 6.0)]
+    groups, years = [Group(HOSTILE, 2, 7.0, 6.0)], [Group(year, 1, 7.0, 6.0) for year in ("1999", "2001")]
+    taste = Taste(2, [0.1] * 10, 7.0, 6.0, years, groups, groups, judged, judged)
+    for_both = SharedFilm(HOSTILE, HOSTILE, None, ([0.1] * 10, [0.1] * 10), (7.0, 6.0))
+    alike = Likeness(0.5, 6, 0.5, 1.0, [(HOSTILE, 7, 7)], [(HOSTILE, 9, 2)])
     for written in (
         rendering.recommendations_table([film], {HOSTILE: [HOSTILE]}),
+        rendering.recommendations_table([film], {HOSTILE: [HOSTILE]}, layout="Grid"),
+        rendering.question(HOSTILE, HOSTILE, 1999),
+        rendering.film_card(film, [HOSTILE], 7),
+        taste_page(taste),
+        page_for_two(alike, [for_both], {HOSTILE: HOSTILE}, (6, 7)),
         rendering.ratings_list([(HOSTILE, HOSTILE, None, 7)], 10),
         rendering.import_report(exported),
         rendering.error(HOSTILE),

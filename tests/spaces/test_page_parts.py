@@ -124,6 +124,44 @@ def test_recommendations_change_with_every_rating(visit: Visit) -> None:
 
 
 @both_looks
+def test_every_change_is_said_once(visit: Visit) -> None:
+    page = visit.page
+    told = page.locator("#told")
+    expect(told).to_have_attribute("role", "status")
+    page.evaluate(
+        """() => {
+            const told = document.querySelector("#told");
+            window.heard = [];
+            new MutationObserver(() => told.textContent && window.heard.push(told.textContent))
+                .observe(told, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    sentences = []
+
+    def said(*sentence: str) -> None:
+        expect(told).to_have_text(re.compile("^" + re.escape(" ".join(sentence))))
+        first = f", first {titles(page)[0]}." if titles(page) else ""
+        sentences.append(" ".join(sentence) + first)
+
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    said("Your rating of The Lantern Keeper (1930): 4.5 stars.", "Chosen from your 1 rating.", "Films 1 to 20 of 59")
+    pick(page, "How many", "10")
+    said("Chosen from your 1 rating.", "Films 1 to 10 of 59")
+    page.get_by_role("button", name="Next").click()
+    said("Chosen from your 1 rating.", "Films 11 to 20 of 59")
+    click_stars(page.locator("#ratings .stars"), 2)
+    said("Your rating of The Lantern Keeper: 1 star.", "Chosen from your 1 rating.", "Films 1 to 10 of 59")
+    page.get_by_label("To year").fill("1929")
+    said("No film fits these filters.")
+    page.get_by_role("button", name="Remove The Lantern Keeper").click()
+    said("Your rating of The Lantern Keeper: removed.", "No film fits these filters.")
+    page.get_by_role("button", name="I have not seen it").click()
+    expect(told).to_have_text(re.compile("^Have you seen"))
+    sentences.append(page.locator("#question h3").inner_text())
+    assert page.evaluate("window.heard") == sentences
+
+
+@both_looks
 def test_every_other_filter(visit: Visit) -> None:
     page = visit.page
     bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watchlist=WATCHLIST))
@@ -226,6 +264,7 @@ def test_two_people(visit: Visit, site: Site) -> None:
     assert lower == sorted(lower, reverse=True)
     names = films.get_by_role("rowheader").all_inner_texts()
     assert not any(name.startswith(("Saltwater Hotel", "Blue Orchard", "Seven Engine")) for name in names)
+    expect(page.locator("#told")).to_have_text(f"20 films for both, first {names[0]}.")
     assert list(site.folder.rglob("*")) == []
 
 
@@ -247,11 +286,24 @@ def test_your_taste(visit: Visit) -> None:
     rate(page, "blue orch", "Blue Orchard", 2)
     rate(page, "saltwater hot", "Saltwater Hotel", 8)
     rate(page, "seven engi", "Seven Engine", 1)
+    rate(page, "seven keep", "Seven Keeper", 6)
     taste = page.locator("#taste")
-    expect(taste).to_contain_text(re.compile("Over 4 films you give 2.62 ★; everyone gives the same films"))
-    for heading in ("How you rate", "By genre", "Your most unusual ratings", "Where you agree with everyone"):
+    expect(taste).to_contain_text(re.compile("Over 5 films you give 2.70 ★; everyone gives the same films"))
+    for heading in (
+        "How you rate",
+        "By year",
+        "By genre",
+        "By decade",
+        "Your most unusual ratings",
+        "Where you agree with everyone",
+    ):
         expect(taste.get_by_role("heading", name=heading)).to_be_visible()
-    assert "5 stars 25%" in taste.get_by_role("img").first.get_attribute("aria-label")
+    assert "5 stars 20%" in taste.get_by_role("img").first.get_attribute("aria-label")
+    decades = taste.locator("section", has=page.get_by_role("heading", name="By decade")).locator("tbody tr")
+    expect(decades.get_by_role("rowheader")).to_have_text(["1930s 2"])
+    expect(decades.locator("td")).to_have_text(["4.0", "3.3", ""])
+    years = taste.get_by_role("img", name="By year of release, 1930 to 1995: kinder than everyone in 1 of 5 years")
+    expect(years.locator(".good, .low")).to_have_count(5)
 
 
 @both_looks
