@@ -9,14 +9,18 @@ window.reel ??= (() => {
 
   // Screen readers hear of a change once, in a sentence: what was done, and what has come of it when all of it is drawn.
   let done = "";
-  let drawn;
-  const note = (stars, what) => (done = `${stars.querySelector("input").getAttribute("aria-label")}: ${what}.`);
+  let drawn, stale;
+  function note(stars, what) {
+    done = `${stars.querySelector("input").getAttribute("aria-label")}: ${what}.`;
+    clearTimeout(stale); // what was refused is not done, and no part of the next sentence
+    stale = setTimeout(() => (done = ""), 6000);
+  }
   function tell(outcome, patience = 400) {
     const told = document.querySelector("#told");
     told.textContent = ""; // the same words again are news too
     clearTimeout(drawn);
     drawn = setTimeout(() => {
-      told.textContent = `${done} ${outcome()}`.trim();
+      told.textContent = `${done} ${outcome()}`.replace(/\s+/g, " ").trim();
       done = "";
     }, patience);
   }

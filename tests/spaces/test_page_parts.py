@@ -159,6 +159,7 @@ def test_every_change_is_said_once(visit: Visit) -> None:
     expect(told).to_have_text(re.compile("^Have you seen"))
     sentences.append(page.locator("#question h3").inner_text())
     assert page.evaluate("window.heard") == sentences
+    expect(page.locator(".sr-only[role=status]")).to_be_hidden()  # Gradio, of the same changes
 
 
 @both_looks
