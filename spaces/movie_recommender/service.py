@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 import rendering
-from filters import Choices
+from filters import RENOWN, Choices
 from session import Session
 from taste_view import taste_page
 from two_people import WAITING, page_for_two
@@ -154,6 +154,7 @@ class Service:
             choices.wanted(session, self.recommender),
             hidden=hidden,
             caution=choices.caution,
+            popularity=choices.renown,
             at_least=choices.size,
             exact=EXACT,
         ).sorted_by(choices.order, self.recommender.catalogue.films)
@@ -206,7 +207,7 @@ class Service:
         if second is None or not one.ratings:
             return WAITING
         histories = list(one.ratings), list(second.ratings)
-        films = films_for_two(self.recommender, histories, seen=(one.seen, second.seen))
+        films = films_for_two(self.recommender, histories, seen=(one.seen, second.seen), popularity=RENOWN)
         alike = likeness(self.recommender, histories)
         names = {film_id: title for film_id, (title, _) in self.films.items()}
         return page_for_two(alike, films, names, (len(one.ratings), len(second.ratings)))

@@ -164,6 +164,11 @@ def test_films_for_two_go_by_the_less_pleased(recommender):
     lower = [min(film.expected) for film in films]
     assert lower == sorted(lower, reverse=True)
     assert not {film.film_id for film in films} & {film for film, _ in (*HISTORY, *other, ("film-6", 0))}
+    known = dict(enumerate(renown(recommender.catalogue.films["rating_count"].to_numpy())))
+    wanted = films_for_two(recommender, (HISTORY, other), popularity=0.5, top=10)
+    worths = [min(film.expected) + 0.5 * known[recommender.catalogue.film_ids.index(film.film_id)] for film in wanted]
+    assert worths == sorted(worths, reverse=True)
+    assert [film.film_id for film in wanted] != [film.film_id for film in films]
     for film in films:
         for own, history in zip(film.probabilities, (HISTORY, other), strict=True):
             np.testing.assert_allclose(own, recommender.predict(history, [film.film_id])[0], atol=1e-6)

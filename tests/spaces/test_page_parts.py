@@ -22,6 +22,7 @@ from tests.spaces.browsing import (
     pick,
     rate,
     rows,
+    somebodys_export,
     titles,
     zipped,
 )
@@ -121,6 +122,18 @@ def test_recommendations_change_with_every_rating(visit: Visit) -> None:
         settled(page, before)
         before = titles(page)
         assert title not in before
+
+
+@both_looks
+def test_a_long_list_of_ratings_scrolls_in_its_place(visit: Visit) -> None:
+    page, films = visit.page, FakeRecommender().catalogue.films
+    bring(page, "ratings.csv", somebodys_export(films, seed=1))
+    expect(page.locator("#report")).to_contain_text("rated films found here")
+    last = page.locator("#ratings li").last
+    page.evaluate("y => scrollTo(0, y - innerHeight / 2)", last.bounding_box()["y"])  # where it would be, unclipped
+    expect(last).not_to_be_in_viewport()
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport()
 
 
 @both_looks

@@ -13,12 +13,13 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from filters import Choices
+from filters import RENOWN, Choices
 from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings
 
 from reel import demo
+from reel.ranking import renown
 from tests.documents import blocks
 from tests.spaces.fake_recommender import FakeRecommender
 
@@ -50,6 +51,20 @@ def test_every_filter_is_kept(service: Service) -> None:
     years = [row["year"] for row in found(sort="Oldest") if row["year"]]
     assert years == sorted(years)
     assert found(mood="Cautious") != found(mood="Adventurous")
+
+
+def test_well_known_films_gain_unless_expected_ratings_alone_are_asked_for(service: Service) -> None:
+    films = service.recommender.catalogue.films
+    known = dict(zip(films["film_id"], renown(films["rating_count"].to_numpy()), strict=True))
+
+    def worths(points: float, **named: object) -> list[float]:
+        found = service.recommend(RATED, top=100, **named).films
+        return [round(film.expected_rating + points * known[film.film_id], 9) for film in found]
+
+    alone, best = worths(0, sort="Expected rating"), worths(RENOWN)
+    assert alone == sorted(alone, reverse=True)
+    assert best == sorted(best, reverse=True)
+    assert worths(0) != alone
 
 
 def test_pages_and_looks(service: Service) -> None:
