@@ -17,9 +17,9 @@ LENGTHS = {"Any length": None, "Up to 90 minutes": (1, 90), "90 to 120": (90, 12
 POPULARITY = {"Any": (0.0, 1.0), "Well known": (0.0, 0.1), "Lesser known": (0.1, 0.4), "Hardly known": (0.4, 1.0)}
 # Standard deviations of a prediction that count against a film, or for it.
 MOODS = {"Cautious": 0.75, "Balanced": 0.0, "Adventurous": -0.75}
-# Who rated a little-known film chose it, and mostly loves it: films that hardly anybody meets would fill the top of every
-# list. So "best" lets a film gain this, of ten points, with every standard deviation by which it is better known; what
-# that costs and brings is measured in docs/results.md. "Expected rating" is the order without it.
+# Who rated a little-known film chose it, and mostly loves it: films that hardly anybody meets would be on top of
+# every list. So "best" lets a film gain this, of ten points, with every standard deviation by which it is better
+# known; what that costs and brings is measured in docs/results.md. "Expected rating" is the order without it.
 RENOWN = 0.3
 SORTS = {"Best": "best", "Expected rating": "best"} | {order.capitalize(): order for order in ORDERS[1:]}
 LAYOUTS = ["Table", "Grid"]

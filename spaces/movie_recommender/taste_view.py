@@ -49,7 +49,7 @@ def _years(years: Sequence[Group]) -> str:
     words = f"By year of release, {first} to {last}: kinder than everyone in {kinder} of {len(away)} years"
     return (
         '<section><h3>By year</h3><p class="quiet">Up: kinder than everyone. Down: stricter.</p>'
-        f'<div class="wide-bars"><svg class="bars" viewBox="0 0 {WIDTH} {2 * HALF + 12}" role="img" '
+        f'<div class="wide-bars"><svg class="bars years" viewBox="0 0 {WIDTH} {2 * HALF + 12}" role="img" '
         f'aria-label="{words}"><rect class="axis" x="0" y="{HALF - 0.5}" width="{WIDTH}" height="1"/>'
         f'{bars}<text x="0" y="{2 * HALF + 11}">{first}</text>'
         f'<text x="{WIDTH}" y="{2 * HALF + 11}" text-anchor="end">{last}</text></svg></div></section>'
