@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import zipfile
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +60,12 @@ class Visit:
     requested: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=lambda: {"127.0.0.1"})
+
+
+def done(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of `work`, in a thread of its own: the browser of other tests has an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def rows(page: Any) -> Any:

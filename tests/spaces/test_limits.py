@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +28,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from benchmarks.page_visitor import PageError, Visitor, client_of, open_page
 from reel import demo
 from reel.next_film import NextFilm
-from tests.spaces.browsing import EXPORT, Site
+from tests.spaces.browsing import EXPORT, Site, done
 from tests.spaces.fake_recommender import FakeRecommender
 
 
@@ -46,14 +45,13 @@ def page_with(limits: Limits) -> Iterator[Site]:
 
 
 def on(site: Site, visit: Callable[[Visitor], Coroutine[Any, Any, Any]]) -> Any:
-    """What one visit of a page comes to; in a thread, for the browser of other tests has an event loop in this one."""
+    """What one visit of a page comes to."""
 
     async def whole() -> Any:
         async with client_of(site.address, 4) as client:
             return await visit(await open_page(client))
 
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, whole()).result()
+    return done(whole())
 
 
 async def refusal(event: Coroutine[Any, Any, Any]) -> str:
@@ -122,7 +120,7 @@ def test_a_spaces_visitors_are_told_apart_and_nobody_forges_an_address(monkeypat
     proxied = ProxyHeadersMiddleware(note, os.environ["FORWARDED_ALLOW_IPS"])
     header = (b"x-forwarded-for", b"198.51.100.66, 203.0.113.9, 10.4.5.6")  # the first is what the visitor wrote
     for peer in ("10.1.2.3", "203.0.113.10"):
-        asyncio.run(proxied({"type": "http", "client": (peer, 1), "headers": [header]}, None, None))  # type: ignore[arg-type]
+        done(proxied({"type": "http", "client": (peer, 1), "headers": [header]}, None, None))  # type: ignore[arg-type]
     assert seen == ["203.0.113.9", "203.0.113.10"]
 
 
