@@ -1,12 +1,13 @@
 """The page's endpoints for programs, named and documented: `gradio_client.Client(ADDRESS).view_api()` lists them.
 
 Ratings are lists of {"film_id", "rating"} with ratings 1..10 (half stars doubled): the "history" of what
-`/read_export` returns, or of `reel data export`. Nothing that is sent is kept.
+`/read_export` returns, or of `reel data export`. What is sent is forgotten with the answer.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -15,14 +16,14 @@ from typing import Any
 import gradio as gr
 from limits import Limits
 from service import Service
-from uploads import discarded
+from uploads import discarded, upload_field
 
 from reel import UserError
 from reel.filters import FilmFilter
 from reel.taste import taste
 from reel.two_people import films_for_two, likeness
 
-MOST_RATINGS = 20_000
+MOST_RATINGS = 10_000
 MOST_FILMS = 1_000
 RATINGS_SHAPE = 'expected a list of {"film_id": ..., "rating": 1 to 10}'
 
@@ -46,7 +47,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
             where = FilmFilter(genres=texts(genres), years=(first_year or None, last_year or None))
             hidden = [film for film, _ in history]
             ranking = reel.rank(history, where, hidden=hidden, exact=MOST_FILMS)
-            best = ranking.taken(slice(max(1, min(int(top), MOST_FILMS))))
+            best = ranking.taken(slice(count(top, MOST_FILMS)))
             return [asdict(film) for film in service.explained(history, best)]
 
         return answer(request, work)
@@ -63,7 +64,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
         """Ids of the films to ask a person about, the most telling first, of those not rated and not `unseen`."""
 
         def work() -> list[str]:
-            return service.asking.suggest(ratings_of(ratings), texts(unseen), top=max(1, min(int(top), 50)))
+            return service.asking.suggest(ratings_of(ratings), texts(unseen), top=count(top, 50))
 
         return answer(request, work)
 
@@ -72,7 +73,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
 
         def work() -> dict[str, Any]:
             both = ratings_of(first), ratings_of(second)
-            films = films_for_two(reel, both, top=max(1, min(int(top), MOST_FILMS)))
+            films = films_for_two(reel, both, top=count(top, MOST_FILMS))
             return {"films": [asdict(film) for film in films], "likeness": asdict(likeness(reel, both))}
 
         return answer(request, work)
@@ -101,7 +102,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
         with discarded(upload, service.folder):
             return None, limits.answer(limits.exports, request, work)
 
-    file, history = gr.File(visible=False), gr.JSON(visible=False)
+    file, history = upload_field(visible=False), gr.JSON(visible=False)
     gr.Button(visible=False).click(
         read_export, [file], [file, history], api_name="read_export", concurrency_id="upload"
     )
@@ -120,6 +121,17 @@ def ratings_of(sent: Any) -> list[tuple[str, int]]:
         if not named or type(entry.get("rating")) is not int:
             raise UserError(f"ratings: {json.dumps(entry, default=str)[:80]}; {RATINGS_SHAPE}")
     return [(entry["film_id"], entry["rating"]) for entry in sent]
+
+
+def count(sent: Any, most: int) -> int:
+    """A number of films, 1 to `most`.
+
+    Raises:
+        UserError: it is no number.
+    """
+    if not isinstance(sent, (int, float)) or not math.isfinite(sent):
+        raise UserError(f"{json.dumps(sent, default=str)[:80]}: expected a number of films, at most {most:,}")
+    return max(1, min(int(sent), most))
 
 
 def texts(sent: Any) -> list[str]:

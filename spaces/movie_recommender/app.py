@@ -32,13 +32,13 @@ import gradio as gr  # noqa: E402
 import rendering  # noqa: E402
 from api import add_endpoints  # noqa: E402
 from controls import filter_controls, take_away, two_people_tab  # noqa: E402
-from gate import LARGEST_FILE, Door, Gate, trust_proxies  # noqa: E402
-from limits import Limits, Visitors, visitor  # noqa: E402
+from gate import LARGEST_FILE, Door, Gate, Sessions, trust_proxies  # noqa: E402
+from limits import Limits, visitor  # noqa: E402
 from service import Page, Service  # noqa: E402
 from session import Session  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from theme import THEME  # noqa: E402
-from uploads import ABANDONED_AFTER, discarded, private_folder  # noqa: E402
+from uploads import discarded, private_folder, swept, upload_field  # noqa: E402
 
 from reel import UserError  # noqa: E402
 
@@ -75,7 +75,6 @@ def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
         limits,
         title="Reel: what to watch next",
         analytics_enabled=False,
-        delete_cache=(300, ABANDONED_AFTER),
     ) as app:
         session = gr.State(newcomer)
         shown = gr.State(first.films)
@@ -104,7 +103,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
                     apply_default_css=False,
                     elem_classes="section",
                 )
-                upload = gr.File(
+                upload = upload_field(
                     label="Account export", show_label=False, height=124, elem_id="upload", elem_classes="drop"
                 )
                 report = gr.HTML("", apply_default_css=False, elem_id="report")
@@ -140,16 +139,14 @@ def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
 
         left = [session, search, question, heading, ratings, taste, report]
 
-        begun = Visitors()
-
         def remembered(request: gr.Request, before: Session, yours: tuple[Any, ...]) -> tuple[Any, ...]:
             """`yours`, which begins with a session; whose it is is remembered while something is in it."""
             if yours[0] != before:
-                begun.note(visitor(request), yours[0] != Session())
+                app.begun.note(visitor(request), yours[0] != Session())
             return yours
 
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-            forgotten = visitor(request) in begun and now == Session()
+            forgotten = visitor(request) in app.begun and now == Session()
             yours = limits.answer(limits.edits, request, service.edit, now, event._data, forgotten)
             return remembered(request, now, yours)
 
@@ -160,8 +157,11 @@ def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
                 return rendering.error(error.message)
 
         def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
-            with discarded(path, service.folder):
-                emptied, *yours = limits.answer(limits.exports, request, service.bring_export, path, now)
+            try:
+                with discarded(path, service.folder):
+                    emptied, *yours = limits.answer(limits.exports, request, service.bring_export, path, now)
+            except gr.Error as error:
+                return None, *(gr.skip() for _ in left[1:]), rendering.error(error.message)
             return emptied, *remembered(request, now, tuple(yours))
 
         def refresh(request: gr.Request, now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
@@ -186,10 +186,11 @@ def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
                 concurrency_id="edit",
                 show_progress="hidden",
                 api_visibility="private",
-            )
+            ).failure(None, js="() => reel.undo()")
         search.select(
             look, [session], [film], trigger_mode="always_last", show_progress="hidden", api_visibility="private"
         )
+        session.change(None, None, [film], js="() => ''")  # what was said of a film is no longer so
         upload.upload(
             bring_export,
             [upload, session],
@@ -234,7 +235,7 @@ def launch(app: Gate, **options: Any) -> str:
         "theme": THEME,
         "css_paths": HERE / "style.css",
         "max_file_size": LARGEST_FILE,
-        "app_kwargs": {"middleware": [Middleware(Door, limits=app.limits)]},
+        "app_kwargs": {"middleware": [Middleware(Door, limits=app.limits)], "lifespan": lambda _: swept(app.folder)},
         "state_session_capacity": SESSIONS,
         "run_history": False,
         "enable_monitoring": False,
@@ -246,6 +247,8 @@ def launch(app: Gate, **options: Any) -> str:
     }
     trust_proxies()
     server, address, _ = app.launch(**(settings | options))
+    server.state_holder = Sessions(app.begun)
+    server.state_holder.set_blocks(app)
     # Gradio would write a session to disk for whoever knows its hash.
     routes = server.router.routes
     routes[:] = [route for route in routes if getattr(route, "path", None) != DEEP_LINK]

@@ -14,7 +14,7 @@ from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings, recommendations_csv
 from two_people import WAITING
-from uploads import discarded
+from uploads import discarded, upload_field
 
 
 def filter_controls(recommender: Any) -> list[Any]:
@@ -35,7 +35,7 @@ def filter_controls(recommender: Any) -> list[Any]:
     with gr.Accordion("More filters, order and look", open=False, elem_id="more"), gr.Row(elem_classes="more-filters"):
         mood = gr.Radio(list(MOODS), value="Balanced", label="Mood")
         popularity = _choice(list(POPULARITY), "Any", "Popularity", 140)
-        sort = _choice(list(SORTS), "Best", "Order", 140)
+        sort = _choice(list(SORTS), "Best", "Order", 140, "Best: expected stars, and a little for being well known")
         layout = gr.Radio(LAYOUTS, value=LAYOUTS[0], label="Layout")
         language = gr.Dropdown(
             languages, value=[], multiselect=True, label="Original languages", min_width=180, visible=bool(languages)
@@ -60,8 +60,8 @@ def filter_controls(recommender: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-def _choice(options: list[Any], value: Any, label: str, width: int) -> gr.Dropdown:
-    return gr.Dropdown(options, value=value, label=label, filterable=False, scale=1, min_width=width)
+def _choice(options: list[Any], value: Any, label: str, width: int, info: str | None = None) -> gr.Dropdown:
+    return gr.Dropdown(options, value=value, label=label, info=info, filterable=False, scale=1, min_width=width)
 
 
 def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame, limits: Limits) -> None:
@@ -99,15 +99,18 @@ def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
     )
     with gr.Row(elem_id="pair"):
         files = [
-            gr.File(label=label, height=124, elem_id=name, elem_classes="drop")
+            upload_field(label=label, height=124, elem_id=name, elem_classes="drop")
             for label, name in (("First person's export", "first-person"), ("Second person's export", "second-person"))
         ]
     report = gr.HTML("", apply_default_css=False, elem_id="pair-report")
     result = gr.HTML(WAITING, js_on_load="reel.pair(element, watch)", apply_default_css=False, elem_id="for-two")
 
     def bring(upload: str | None, before: Session | None, request: gr.Request) -> tuple[Any, ...]:
-        with discarded(upload, service.folder):
-            return limits.answer(limits.exports, request, service.bring_for_two, upload, before)
+        try:
+            with discarded(upload, service.folder):
+                return limits.answer(limits.exports, request, service.bring_for_two, upload, before)
+        except gr.Error as error:
+            return None, gr.skip(), rendering.error(error.message)
 
     def both(request: gr.Request, now: Session, first: Session | None, second: Session | None) -> str:
         try:

@@ -3,6 +3,7 @@ remembered is in memory and holds no data."""
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import threading
 import time
@@ -84,7 +85,7 @@ class Visitors:
 class Limits:
     """The page's limits: changes, what is drawn anew (every change draws), what is typed into the search box, exports,
     files taken home and calls of the API, each for one session, and `SHARED` times as much for one address; the
-    megabytes that one address may upload; seconds for any of it."""
+    megabytes that one address may send; seconds for any of it."""
 
     edits: RateLimit = field(default_factory=lambda: RateLimit(10, 60))
     views: RateLimit = field(default_factory=lambda: RateLimit(20, 120, runs_model=True))
@@ -127,9 +128,18 @@ class Limits:
             raise Busy(TOO_SLOW) from None
 
 
+def network(host: str) -> str:
+    """Whom an address belongs to: itself, or of IPv6, where one customer has them by the billion, its /64."""
+    try:
+        known = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return host if known.version == 4 else str(ipaddress.ip_network((int(known), 64), strict=False))
+
+
 def address(request: gr.Request) -> str:
     """Where a request comes from; behind proxies, see `gate.trust_proxies`."""
-    return request.client.host if request.client else ""
+    return network(request.client.host) if request.client else ""
 
 
 def visitor(request: gr.Request) -> str:

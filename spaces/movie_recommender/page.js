@@ -9,11 +9,9 @@ window.reel ??= (() => {
 
   // Screen readers hear of a change once, in a sentence: what was done, and what has come of it when all of it is drawn.
   let done = "";
-  let drawn, stale;
+  let drawn;
   function note(stars, what) {
     done = `${stars.querySelector("input").getAttribute("aria-label")}: ${what}.`;
-    clearTimeout(stale); // what was refused is not done, and no part of the next sentence
-    stale = setTimeout(() => (done = ""), 6000);
   }
   function tell(outcome, patience = 400) {
     const told = document.querySelector("#told");
@@ -247,13 +245,24 @@ window.reel ??= (() => {
     });
     // A row that moved up keeps the slider of the row that was there: its value must follow the new row.
     watch("value", () => {
-      element.querySelectorAll(".stars").forEach((stars) => {
-        const input = stars.querySelector("input");
-        input.value = input.getAttribute("value");
-        show(stars, Number(input.value));
-      });
+      given();
       tell(filmsNow, 3000); // sooner when the films are drawn anew too
     });
+  }
+
+  // The stars of the list as they were given.
+  function given() {
+    document.querySelectorAll("#ratings .stars").forEach((stars) => {
+      const input = stars.querySelector("input");
+      input.value = input.getAttribute("value");
+      show(stars, Number(input.value));
+    });
+  }
+
+  // A change that was refused was not made.
+  function undo() {
+    done = "";
+    given();
   }
 
   // The film that is asked about: a click on its stars rates it, Enter too.
@@ -318,5 +327,5 @@ window.reel ??= (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  return { search, question, ratings, table, pages, pair, download };
+  return { search, question, ratings, table, pages, pair, undo, download };
 })();

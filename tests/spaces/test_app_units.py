@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -23,13 +24,14 @@ from session import Session
 from takeaway import recommendations_csv, safe_cell
 from taste_view import taste_page
 from two_people import page_for_two
-from uploads import discarded, private_folder, sweep
+from uploads import discarded, private_folder, swept
 
 from data_prep.errors import UserError
 from reel import demo
 from reel.recommender import Reason, Recommendation
 from reel.taste import Group, Judgement, Taste
 from reel.two_people import Likeness, SharedFilm
+from tests.spaces.browsing import done
 from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
 
 
@@ -143,14 +145,22 @@ def test_only_files_of_the_private_folder_are_deleted(
 
 
 def test_leftovers_are_swept(tmp_path: Path) -> None:
-    old, young, empty = tmp_path / "old", tmp_path / "young", tmp_path / "tmp123"
+    old, young, broken_off, arriving = (tmp_path / name for name in ("old", "young", "tmp123", "tmp456"))
     for folder in (old, young):
         folder.mkdir()
         (folder / "export.zip").write_bytes(b"x")
-    empty.touch()
-    os.utime(old, (time.time() - 3600,) * 2)
-    sweep(tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["young"]
+    broken_off.write_bytes(b"x")
+    arriving.touch()  # its bytes are in a buffer yet
+    for past in (old, broken_off):
+        os.utime(past, (time.time() - 3600,) * 2)
+
+    async def served() -> None:
+        async with swept(tmp_path, every=0.01):
+            while old.exists() or broken_off.exists():
+                await asyncio.sleep(0.01)
+
+    done(asyncio.wait_for(served(), 30))
+    assert {entry.name for entry in tmp_path.iterdir()} == {"young", "tmp456"}
 
 
 def test_uploads_go_to_a_folder_that_only_this_user_reads() -> None:

@@ -269,6 +269,8 @@ def test_one_film(visit: Visit) -> None:
     assert card.get_by_role("img").get_attribute("aria-label").count("%") == 10
     choose(page, "lantern keep", "The Lantern Keeper")
     expect(card).to_contain_text("You gave it 5 ★")
+    click_stars(page.locator(".picked .stars"), 4)
+    expect(card).to_have_count(0)
 
 
 @both_looks
