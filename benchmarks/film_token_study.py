@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "HL-Gauss": "--targets hl-gauss",
         "films without an embedding of their own": "--embedding-shrinkage 1e9",
         "a taste of 8 numbers": "--factor-size 8",
+        "a taste of 64 numbers": "--factor-size 64",
     },
     "sizes": {
         "1 x 128": "--num-hidden-layers 1",

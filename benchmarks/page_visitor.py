@@ -37,7 +37,10 @@ class Visitor:
         self.by_id = {part["id"]: part for part in config["components"]}
         self.parts = {part["props"].get("elem_id"): part for part in config["components"]}
         self.events = {
-            (target, name): event for event in config["dependencies"] for target, name in event["targets"] if target
+            (target, name): event
+            for event in config["dependencies"]
+            for target, name in event["targets"]
+            if target and event["backend_fn"]
         }
         state = self.event("question", "edit")["inputs"][0]
         self.refresh = self.events[state, "change"]

@@ -134,8 +134,14 @@ def main() -> int:
     from reel import demo
 
     space = demo.load_space(demo.SPACE)
+    from limits import Limits, RateLimit
+
     recommender = Recommender.from_pretrained(args.model)
-    app = space.build_app(recommender)
+    # The cases come from one address, as fast as they are answered; no visitor may do that.
+    limits = Limits(
+        exports=RateLimit(args.cases, args.cases), views=RateLimit(args.cases, args.cases, runs_model=True)
+    )
+    app = space.build_app(recommender, limits)
     folder = Path(os.environ["GRADIO_TEMP_DIR"])
     address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1")
     start = time.monotonic()

@@ -54,7 +54,7 @@ def rated(page: Page) -> float:
     stars = page.locator("#question .stars")
     start = time.monotonic()
     stars.click()
-    page.get_by_text("Chosen from your 1 rating").wait_for()
+    page.locator("#status", has_text="Chosen from your 1 rating").wait_for()
     return time.monotonic() - start
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import polars as pl
@@ -178,7 +179,10 @@ class TitleMatcher:
         for film in self._films:
             for title in {normalise_title(title) for title in film.titles}:
                 self._by_title[title].append(film)
-        self._by_spelling: dict[str, list[_Film]] = {}  # made when first needed: few titles come so far
+
+    def prepare(self) -> None:
+        """Make now what is otherwise made for the first title that is not found to the letter."""
+        _ = self._by_spelling
 
     def match(self, name: str, year: int | None) -> Match:
         """The film called `name` of `year`; no guess without a year."""
@@ -228,7 +232,10 @@ class TitleMatcher:
         People list each film under one title and year. So a match that is only near is withdrawn when another of the
         list is that film for certain, or when films of two years come near it: those are namesakes that are not here.
         """
-        matches = {film: self.identify(film) for film in dict.fromkeys(films)}
+        matches: dict[FilmKey, Match] = {}
+        for film in films:  # which may come from a generator that watches the time
+            if film not in matches:
+                matches[film] = self.identify(film)
         years: dict[int, set[int | None]] = defaultdict(set)
         for film, match in matches.items():
             if match.film_index is not None:
@@ -242,13 +249,15 @@ class TitleMatcher:
     def _has_other_tmdb_id(self, row: int, film: FilmKey) -> bool:
         return film.tmdb_id is not None and self._tmdb_ids[row] not in (None, film.tmdb_id)
 
+    @cached_property
+    def _by_spelling(self) -> dict[str, list[_Film]]:
+        spellings: dict[str, list[_Film]] = defaultdict(list)
+        for film in self._films:
+            for key in set().union(*map(loose_titles, film.titles)):
+                spellings[key].append(film)
+        return dict(spellings)
+
     def _spelled(self, name: str) -> list[_Film]:
-        if not self._by_spelling:
-            spellings: dict[str, list[_Film]] = defaultdict(list)
-            for film in self._films:
-                for key in set().union(*map(loose_titles, film.titles)):
-                    spellings[key].append(film)
-            self._by_spelling = dict(spellings)
         found = {film.row: film for key in loose_titles(name) for film in self._by_spelling.get(key, [])}
         return list(found.values())
 

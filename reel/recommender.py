@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from data_prep.catalogue import Catalogue
 from data_prep.errors import UserError
+from data_prep.matching import TitleMatcher
 from data_prep.member.export import read_history
 from data_prep.member.history import Export
 from data_prep.new_films import new_films
@@ -395,7 +396,12 @@ class Recommender:
     def read_history(self, path: str | Path) -> Export:
         """A person's history from an account export or from the JSON of `reel data export`, matched to the
         catalogue."""
-        return read_history(Path(path), self.catalogue.films)
+        return read_history(Path(path), self.matcher)
+
+    @cached_property
+    def matcher(self) -> TitleMatcher:
+        """Finds the catalogue's films by title and year, or by ids."""
+        return TitleMatcher(self.catalogue.films)
 
     @cached_property
     def genres(self) -> list[str]:

@@ -17,7 +17,7 @@ FEWEST_RATINGS_OF_FILM = 5  # of training users, from which their mean is everyo
 
 @dataclass(frozen=True)
 class Group:
-    """A decade or a genre: its ratings by this person, their mean, and everyone's mean over the same films; 1..10."""
+    """A year, decade or genre: its ratings by this person, their mean, and everyone's over the same films; 1..10."""
 
     name: str
     count: int
@@ -42,6 +42,7 @@ class Taste:
     Attributes:
         shares: how often this person gave each of the ratings 1..10, `(10,)`, summing to 1.
         yours, everyones: mean of the ratings, and of everyone's means over the same films.
+        years: every year of release that a rated film is from, in order.
         decades, genres: groups of two ratings or more, decades in order, genres by how far this person departs.
         typical, untypical: the ratings nearest to everyone's, and those farthest from it.
     """
@@ -50,6 +51,7 @@ class Taste:
     shares: list[float]
     yours: float
     everyones: float
+    years: list[Group]
     decades: list[Group]
     genres: list[Group]
     typical: list[Judgement]
@@ -71,7 +73,7 @@ def taste(recommender: Recommender, history: History, top: int = 5) -> Taste | N
         return None
     shares = np.bincount(films["rating"].to_numpy(), minlength=11)[1:] / len(films)
     decade = (pl.col("year") // 10 * 10).cast(pl.String) + "s"
-    genres = _groups(films.explode("genres").with_columns(group="genres"))
+    genres = _groups(films.explode("genres").with_columns(group="genres"), FEWEST)
     ordered = films.with_columns(away=(pl.col("rating") - pl.col("rating_mean")).abs()).sort(
         "away", maintain_order=True
     )
@@ -85,19 +87,20 @@ def taste(recommender: Recommender, history: History, top: int = 5) -> Taste | N
         shares=shares.tolist(),
         yours=float(films["rating"].to_numpy().mean()),
         everyones=float(films["rating_mean"].to_numpy().mean()),
-        decades=_groups(films.with_columns(group=decade)),
+        years=_groups(films.with_columns(group=pl.col("year").cast(pl.String)), 1),
+        decades=_groups(films.with_columns(group=decade), FEWEST),
         genres=sorted(genres, key=lambda group: -abs(group.yours - group.everyones)),
         typical=judged[:half],
         untypical=judged[::-1][: min(top, len(judged) - half)],
     )
 
 
-def _groups(films: pl.DataFrame) -> list[Group]:
+def _groups(films: pl.DataFrame, fewest: int) -> list[Group]:
     grouped = (
         films.drop_nulls("group")
         .group_by("group")
         .agg(count=pl.len(), yours=pl.col("rating").mean(), everyones=pl.col("rating_mean").mean())
-        .filter(pl.col("count") >= FEWEST)
+        .filter(pl.col("count") >= fewest)
         .sort("group")
     )
     return [Group(*row) for row in grouped.iter_rows()]

@@ -1,7 +1,7 @@
 """Films for two people, and how alike their tastes are.
 
 The compromise: films are ordered by the lower of the two expected ratings, the average deciding between equals, so
-that nobody is dragged along ("least misery").
+that nobody is dragged along ("least misery"). With `popularity`, well-known films gain as in `Recommender.rank`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reel.filters import FilmFilter
+from reel.ranking import renown
 from training.metrics import RATING_VALUES as RATINGS
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def films_for_two(
     *,
     seen: tuple[Sequence[str], Sequence[str]] = ((), ()),
     where: FilmFilter | None = None,
+    popularity: float = 0.0,
     top: int = 20,
 ) -> list[SharedFilm]:
     """
@@ -71,6 +73,7 @@ def films_for_two(
         histories: of the two, as for `Recommender.predict`.
         seen: further films that each has watched.
         where: what the films must fit.
+        popularity: -1..1, rating points for every standard deviation by which a film is better known.
         top: how many, at most.
     """
     everything_seen = [film for one in (*histories, *seen) for film in _ids(one)]
@@ -80,7 +83,8 @@ def films_for_two(
         return []
     both = first.probabilities, recommender.predict(histories[1], films)
     expected = np.stack([both[0] @ RATINGS, both[1] @ RATINGS])
-    order = np.lexsort((-expected.mean(0), -expected.min(0)))[:top]
+    points = popularity * renown(recommender.catalogue.films["rating_count"].to_numpy())[first.rows]
+    order = np.lexsort((-expected.mean(0), -(expected.min(0) + points)))[:top]
     rows = recommender.catalogue.films[first.rows[order]]
     return [
         SharedFilm(

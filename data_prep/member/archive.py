@@ -12,9 +12,10 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from data_prep.errors import UserError
 
@@ -29,8 +30,10 @@ MAX_FILE_BYTES = 20_000_000  # of the given file, and of each CSV; large exports
 MAX_UNPACKED_BYTES = 100_000_000  # of all members together
 MAX_MEMBERS = 2_000  # most members are lists, one file each
 MAX_ROWS = 100_000  # of all files together
-MAX_SECONDS = 5.0
+MAX_NAME = 500  # letters of a title; in a CSV, a longer one is a quotation mark that nobody closed
+MAX_SECONDS = 5.0  # of reading and matching
 _CHUNK = 1 << 18
+_Thing = TypeVar("_Thing")
 
 
 @dataclass
@@ -55,6 +58,12 @@ class Budget:
         else:
             return
         raise UserError(f"{self.path}: {limit}, so it is no member's export; {REMEDY}")
+
+    def watched(self, things: Iterable[_Thing]) -> Iterator[_Thing]:
+        """The things as they are asked for; raises UserError once the time is used up."""
+        for thing in things:
+            self.take()
+            yield thing
 
 
 def read_files(path: Path, budget: Budget, names: Sequence[str] = KNOWN_FILES) -> tuple[dict[str, bytes], bool]:

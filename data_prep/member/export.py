@@ -9,7 +9,7 @@ ratings.csv), watched.csv, watchlist.csv and likes/films.csv. They name films by
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +38,15 @@ def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
         UserError: `path` is nothing of the kind, damaged, or larger than an export can be.
     """
     path = Path(path)
+    matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
+    matcher.prepare()  # what belongs to the catalogue takes none of the export's time
     budget = Budget(path)
     files, single = read_files(path, budget)
     tables, broken = _single_table(path, files, budget) if single else _tables(path, files, budget)
     source = tables.get("ratings.csv") or tables["diary.csv"]
     rated = _latest_ratings(source, blank_is_watched=source is tables.get("diary.csv"))
-    matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
-    matches = matcher.identify_all(_films_named(tables, budget))
+    named = (_film(row) for table in tables.values() for row in table.rows)
+    matches = matcher.identify_all(budget.watched(named))
     export = _assemble(rated, matches, tables, matcher.film_ids)
     export.rejected = broken + [row for table in tables.values() for row in table.rejected]
     export.counts["rejected"] = len(export.rejected)
@@ -58,17 +60,19 @@ def read_history(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export
         UserError: as `read_export`; or broken JSON, JSON of another shape, or XML that is no feed.
     """
     path = Path(path)
+    matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
     if path.is_file():
+        budget = Budget(path)
         try:
             data = read_limited(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
         if path.suffix.lower() == ".json" or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
-            return parse_history(path, data, films)
+            return parse_history(path, data, matcher, budget)
         if is_xml(data):
             feed = parse_feed(str(path), data)
-            return match_history(path, feed.to_json(), films, feed.rows)
-    return read_export(path, films)
+            return match_history(path, feed.to_json(), matcher, feed.rows, budget)
+    return read_export(path, matcher)
 
 
 def _single_table(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[dict[str, Table], list[Rejected]]:
@@ -106,13 +110,6 @@ class _Rated:
     rating: int
     date: str | None
     age: tuple[str, str, int]  # the greatest is the current rating
-
-
-def _films_named(tables: dict[str, Table], budget: Budget) -> Iterator[FilmKey]:
-    for table in tables.values():
-        for row in table.rows:
-            budget.take()
-            yield _film(row)
 
 
 def _film(row: Row) -> FilmKey:

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from data_prep.errors import UserError
-from data_prep.member.archive import Budget, glimpse
+from data_prep.member.archive import MAX_NAME, Budget, glimpse
 from data_prep.member.history import Rejected
 
 MAX_CELL = 131_072  # letters; Python's own limit, unless somebody raised it
-MAX_NAME = 500  # letters; a longer one is a quotation mark that nobody closed
 EXPECTED = (
     "expected Date,Name,Year,Letterboxd URI,Rating (ratings.csv) "
     "or Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date (diary.csv)"

@@ -19,7 +19,8 @@ from lxml import etree
 
 from data_prep.errors import UserError
 from data_prep.matching import FilmKey
-from data_prep.member.export_csv import MAX_NAME, rating_of_stars
+from data_prep.member.archive import MAX_NAME
+from data_prep.member.export_csv import rating_of_stars
 from data_prep.member.history import Rejected, Unmatched
 
 MAX_FEED_BYTES = 10_000_000  # feeds of a hundred long lists have about 1 MB

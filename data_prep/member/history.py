@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -15,7 +15,7 @@ import polars as pl
 from data_prep.errors import UserError
 from data_prep.folders import new_file
 from data_prep.matching import FilmKey, TitleMatcher
-from data_prep.member.archive import Budget
+from data_prep.member.archive import MAX_NAME, Budget
 
 _SHAPE = '{"history": [{"film_id": "...", "rating": 1 to 10}, ...]} as `reel data export` writes it'
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -102,16 +102,17 @@ def write_json(content: dict[str, Any], path: Path) -> None:
         building.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def parse_history(path: Path, data: bytes, films: pl.DataFrame | TitleMatcher) -> Export:
+def parse_history(path: Path, data: bytes, matcher: TitleMatcher, budget: Budget) -> Export:
     """The history in a JSON of `reel data export` or `reel data rss`; of its keys only "history" must be there.
 
     Args:
         path: for messages.
         data: the JSON.
-        films: the films table of the data set (or catalogue) to match to, or its matcher.
+        matcher: of the films of the data set (or catalogue) to match to.
+        budget: what reading may still cost.
 
     Raises:
-        UserError: broken JSON, or JSON of another shape.
+        UserError: broken JSON, JSON of another shape, or the budget is used up.
     """
     try:
         content = json.loads(data.decode("utf-8-sig"))
@@ -119,11 +120,15 @@ def parse_history(path: Path, data: bytes, films: pl.DataFrame | TitleMatcher) -
         raise UserError(f"{path}: broken JSON ({' '.join(str(error).split())[:80]}); expected {_SHAPE}") from error
     if not isinstance(content, dict) or not isinstance(content.get("history"), list):
         raise UserError(f"{path}: another JSON than expected, which is {_SHAPE}")
-    return match_history(path, content, films)
+    return match_history(path, content, matcher, budget=budget)
 
 
 def match_history(
-    path: Path, content: dict[str, Any], films: pl.DataFrame | TitleMatcher, rows: Sequence[int] | None = None
+    path: Path,
+    content: dict[str, Any],
+    films: pl.DataFrame | TitleMatcher,
+    rows: Sequence[int] | None = None,
+    budget: Budget | None = None,
 ) -> Export:
     """A history as JSON has it, matched to films: by `film_id`, else `tmdb_id`, else `title` and `year`.
 
@@ -135,12 +140,14 @@ def match_history(
         content: "history" is a list; films of "watched" may be ids or, like those of "history", objects.
         films: the films to match to, or their matcher.
         rows: where the entries of "history" stood in their file; by default their places in the list.
+        budget: what is left after reading the content; by default a whole one.
 
     Raises:
         UserError: content of another shape, or more of it than one person can have rated.
     """
     matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
-    budget = Budget(path)
+    budget = budget or Budget(path)
+    budget.take()
     export = Export(
         watched=_film_ids(path, content, "watched", matcher, budget),
         watchlist=_film_ids(path, content, "watchlist", matcher, budget),
@@ -151,8 +158,11 @@ def match_history(
     matched: set[FilmKey] = set()
     unknown: dict[FilmKey, Unmatched] = {}
     rows = rows or range(1, len(content["history"]) + 1)
-    entries = [_entry(path, row, entry) for row, entry in zip(rows, content["history"], strict=True)]
-    matches = matcher.identify_all(_counted((key for key, _ in entries), budget))
+    entries = []
+    for row, entry in zip(rows, content["history"], strict=True):
+        budget.take(rows=1)
+        entries.append(_entry(path, row, entry))
+    matches = matcher.identify_all(budget.watched(key for key, _ in entries))
     for row, (key, film) in zip(rows, entries, strict=True):
         rating = film["rating"]
         if type(rating) is not int or not 1 <= rating <= 10:
@@ -184,14 +194,8 @@ def match_history(
     return export
 
 
-def _counted(films: Iterable[FilmKey], budget: Budget) -> Iterator[FilmKey]:
-    for film in films:
-        budget.take(rows=1)
-        yield film
-
-
 def _film_key(film: Any) -> FilmKey | None:
-    """What a film of a JSON is known by; None when that is nothing, or of other types."""
+    """What a film of a JSON is known by; None when that is nothing, of other types, or too long."""
     if not isinstance(film, dict):
         return None
     key = FilmKey(film.get("title"), film.get("year"), film.get("tmdb_id"), film.get("film_id"))
@@ -199,7 +203,7 @@ def _film_key(film: Any) -> FilmKey | None:
     if any(value is not None and type(value) is not wanted for value, wanted in zip(key, types, strict=True)):
         return None
     named = any(value is not None for value in (key.name, key.tmdb_id, key.film_id))
-    return key if named else None
+    return key if named and len(key.name or "") <= MAX_NAME else None
 
 
 def _entry(path: Path, row: int, entry: Any) -> tuple[FilmKey, RatedFilm]:
@@ -228,10 +232,11 @@ def _film_ids(path: Path, content: dict[str, Any], name: str, matcher: TitleMatc
     films = content.get(name, [])
     if not isinstance(films, list):
         films = [None]
+    budget.take(rows=len(films))
     keys = [FilmKey(film_id=film) if isinstance(film, str) else _film_key(film) for film in films]
     if None in keys:
         raise UserError(f"{path}: {name} is no list of film ids; expected {_SHAPE}")
-    matches = matcher.identify_all(_counted((key for key in keys if key is not None), budget))
+    matches = matcher.identify_all(budget.watched(key for key in keys if key is not None))
     indices = dict.fromkeys(match.film_index for match in matches.values())
     return [matcher.film_ids[index] for index in indices if index is not None]
 

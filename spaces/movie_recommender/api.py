@@ -1,29 +1,29 @@
 """The page's endpoints for programs, named and documented: `gradio_client.Client(ADDRESS).view_api()` lists them.
 
 Ratings are lists of {"film_id", "rating"} with ratings 1..10 (half stars doubled): the "history" of what
-`/read_export` returns, or of `reel data export`. Nothing that is sent is kept.
+`/read_export` returns, or of `reel data export`. What is sent is forgotten with the answer.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from limits import Limits
-from service import SORRY, Service
+from service import Service
+from uploads import discarded, upload_field
 
 from reel import UserError
 from reel.filters import FilmFilter
 from reel.taste import taste
 from reel.two_people import films_for_two, likeness
 
-logger = logging.getLogger("reel.space")
-
-MOST_RATINGS = 20_000
+MOST_RATINGS = 10_000
 MOST_FILMS = 1_000
 RATINGS_SHAPE = 'expected a list of {"film_id": ..., "rating": 1 to 10}'
 
@@ -32,16 +32,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
     """Define the endpoints inside a `gr.Blocks`."""
     reel = service.recommender
 
-    def answer(request: gr.Request, work: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of `work`; whatever goes wrong is one sentence for the caller."""
-        try:
-            limits.calls.take(visitor(request))
-            return limits.within(work, *arguments)
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception as error:
-            logger.error("an API call failed: %s", type(error).__name__)
-            raise gr.Error(SORRY, print_exception=False) from None
+    answer = partial(limits.answer, limits.calls)
 
     def search_films(text: str, request: gr.Request) -> list:
         """Films whose title may be meant by a text, at most ten: film_id, title and year, best first."""
@@ -56,7 +47,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
             where = FilmFilter(genres=texts(genres), years=(first_year or None, last_year or None))
             hidden = [film for film, _ in history]
             ranking = reel.rank(history, where, hidden=hidden, exact=MOST_FILMS)
-            best = ranking.taken(slice(max(1, min(int(top), MOST_FILMS))))
+            best = ranking.taken(slice(count(top, MOST_FILMS)))
             return [asdict(film) for film in service.explained(history, best)]
 
         return answer(request, work)
@@ -73,7 +64,7 @@ def add_endpoints(service: Service, limits: Limits) -> None:
         """Ids of the films to ask a person about, the most telling first, of those not rated and not `unseen`."""
 
         def work() -> list[str]:
-            return service.asking.suggest(ratings_of(ratings), texts(unseen), top=max(1, min(int(top), 50)))
+            return service.asking.suggest(ratings_of(ratings), texts(unseen), top=count(top, 50))
 
         return answer(request, work)
 
@@ -82,13 +73,13 @@ def add_endpoints(service: Service, limits: Limits) -> None:
 
         def work() -> dict[str, Any]:
             both = ratings_of(first), ratings_of(second)
-            films = films_for_two(reel, both, top=max(1, min(int(top), MOST_FILMS)))
+            films = films_for_two(reel, both, top=count(top, MOST_FILMS))
             return {"films": [asdict(film) for film in films], "likeness": asdict(likeness(reel, both))}
 
         return answer(request, work)
 
     def your_taste(ratings: list, request: gr.Request) -> dict:
-        """A person's ratings against everyone's: by decade and genre, the most and least typical; {} without any."""
+        """A person's ratings against everyone's: by year, decade, genre, most and least typical; {} without any."""
 
         def work() -> dict[str, Any]:
             own = taste(reel, ratings_of(ratings))
@@ -102,31 +93,19 @@ def add_endpoints(service: Service, limits: Limits) -> None:
     def read_export(upload: str | None, request: gr.Request) -> tuple[None, dict[str, Any]]:
         """A Letterboxd export (zip, ratings.csv or diary.csv) as ratings of this catalogue's films, in the format of
         `reel data export`. The file is deleted as soon as it has been read; the first value returned is null."""
-        limited(limits.uploads, request)
-        if upload is None:
-            raise gr.Error("No file was sent.", print_exception=False)
-        try:
-            return None, json.loads(json.dumps(service.read_upload(upload)))
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from None
 
-    file, history = gr.File(visible=False), gr.JSON(visible=False)
+        def work() -> dict[str, Any]:
+            if upload is None:
+                raise UserError("No file was sent.")
+            return json.loads(json.dumps(service.read_upload(upload)))
+
+        with discarded(upload, service.folder):
+            return None, limits.answer(limits.exports, request, work)
+
+    file, history = upload_field(visible=False), gr.JSON(visible=False)
     gr.Button(visible=False).click(
         read_export, [file], [file, history], api_name="read_export", concurrency_id="upload"
     )
-
-
-def visitor(request: gr.Request) -> str:
-    """Whom a rate limit counts: the tab or the client, else the address."""
-    return request.session_hash or (request.client.host if request.client else "")
-
-
-def limited(limit: Any, request: gr.Request) -> None:
-    """Count a request; over the limit it ends in a sentence."""
-    try:
-        limit.take(visitor(request))
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from None
 
 
 def ratings_of(sent: Any) -> list[tuple[str, int]]:
@@ -142,6 +121,17 @@ def ratings_of(sent: Any) -> list[tuple[str, int]]:
         if not named or type(entry.get("rating")) is not int:
             raise UserError(f"ratings: {json.dumps(entry, default=str)[:80]}; {RATINGS_SHAPE}")
     return [(entry["film_id"], entry["rating"]) for entry in sent]
+
+
+def count(sent: Any, most: int) -> int:
+    """A number of films, 1 to `most`.
+
+    Raises:
+        UserError: it is no number.
+    """
+    if not isinstance(sent, (int, float)) or not math.isfinite(sent):
+        raise UserError(f"{json.dumps(sent, default=str)[:80]}: expected a number of films, at most {most:,}")
+    return max(1, min(int(sent), most))
 
 
 def texts(sent: Any) -> list[str]:

@@ -30,30 +30,32 @@ if str(HERE) not in sys.path:  # loaded by path, as `reel demo` does
 
 import gradio as gr  # noqa: E402
 import rendering  # noqa: E402
-from api import add_endpoints, limited, visitor  # noqa: E402
+from api import add_endpoints  # noqa: E402
 from controls import filter_controls, take_away, two_people_tab  # noqa: E402
-from limits import Limits, Visitors  # noqa: E402
+from gate import LARGEST_FILE, Door, Gate, Sessions, trust_proxies  # noqa: E402
+from limits import Limits, visitor  # noqa: E402
 from service import Page, Service  # noqa: E402
 from session import Session  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from theme import THEME  # noqa: E402
-from uploads import ABANDONED_AFTER, private_folder  # noqa: E402
+from uploads import discarded, private_folder, swept, upload_field  # noqa: E402
 
 from reel import UserError  # noqa: E402
 
-UPLOAD_LIMIT = "20mb"
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
 SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own record of one takes .32 MB
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
 <p>Tell it what you thought of a few films. It tells you what to watch next.</p>
-<a class="jump" href="#films">See what to watch</a></header>"""
+<a class="jump" href="#films">See what to watch</a></header>
+<p id="told" class="hidden" role="status"></p>"""
 FOOTER = """<footer class="colophon"><p>Your ratings are kept for this visit only. An export you bring is deleted as
 soon as it has been read. This page asks nothing of any other site, but for posters, and those only when you turn them
 on.</p></footer>"""
 
 
-def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
+def build_app(recommender: Any, limits: Limits | None = None) -> Gate:
     """The page for one `reel.Recommender` (or anything with its methods). Launch it with `launch`."""
     service = Service(recommender, private_folder())
     limits = limits or Limits()
@@ -62,15 +64,17 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
     page_js = (HERE / "page.js").read_text(encoding="utf-8")
 
     def find_films(text: object, request: gr.Request) -> list[dict[str, Any]] | None:
-        """What the search box calls directly; None for too much at once."""
+        """What the search box calls directly; None when there is no answer."""
         try:
-            limits.searches.take(request.client.host if request.client else "")  # this request names no session
-        except UserError:
+            return limits.answer(limits.searches, request, service.find_films, text)
+        except gr.Error:
             return None
-        return service.find_films(text)
 
-    with gr.Blocks(
-        title="Reel: what to watch next", analytics_enabled=False, delete_cache=(300, ABANDONED_AFTER)
+    with Gate(
+        service.folder,
+        limits,
+        title="Reel: what to watch next",
+        analytics_enabled=False,
     ) as app:
         session = gr.State(newcomer)
         shown = gr.State(first.films)
@@ -99,7 +103,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                     apply_default_css=False,
                     elem_classes="section",
                 )
-                upload = gr.File(
+                upload = upload_field(
                     label="Account export", show_label=False, height=124, elem_id="upload", elem_classes="drop"
                 )
                 report = gr.HTML("", apply_default_css=False, elem_id="report")
@@ -116,7 +120,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                     filters = filter_controls(recommender)
                     table = gr.HTML(
                         first.table,
-                        js_on_load="reel.table(element)",
+                        js_on_load="reel.table(element, watch)",
                         apply_default_css=False,
                         elem_id="recommendations",
                     )
@@ -126,7 +130,7 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                         apply_default_css=False,
                         elem_id="pages",
                     )
-                    take_away(session, shown, recommender.catalogue.films)
+                    take_away(session, shown, recommender.catalogue.films, limits)
                 with gr.Tab("Two people"):
                     two_people_tab(service, session, limits)
                 with gr.Tab("Your taste"):
@@ -135,37 +139,36 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 
         left = [session, search, question, heading, ratings, taste, report]
 
-        begun = Visitors()
-
         def remembered(request: gr.Request, before: Session, yours: tuple[Any, ...]) -> tuple[Any, ...]:
             """`yours`, which begins with a session; whose it is is remembered while something is in it."""
             if yours[0] != before:
-                begun.note(visitor(request), yours[0] != Session())
+                app.begun.note(visitor(request), yours[0] != Session())
             return yours
 
         def edit(now: Session, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-            limited(limits.edits, request)
-            forgotten = visitor(request) in begun and now == Session()
-            return remembered(request, now, service.edit(now, event._data, forgotten))
+            forgotten = visitor(request) in app.begun and now == Session()
+            yours = limits.answer(limits.edits, request, service.edit, now, event._data, forgotten)
+            return remembered(request, now, yours)
 
         def look(now: Session, event: gr.EventData, request: gr.Request) -> str:
-            limited(limits.views, request)
             try:
-                return limits.within(service.look, now, event._data)
-            except UserError as error:
-                return rendering.error(str(error))
+                return limits.answer(limits.views, request, service.look, now, event._data)
+            except gr.Error as error:
+                return rendering.error(error.message)
 
         def bring_export(path: str | None, now: Session, request: gr.Request) -> tuple[Any, ...]:
-            limited(limits.uploads, request)
-            emptied, *yours = service.bring_export(path, now)
+            try:
+                with discarded(path, service.folder):
+                    emptied, *yours = limits.answer(limits.exports, request, service.bring_export, path, now)
+            except gr.Error as error:
+                return None, *(gr.skip() for _ in left[1:]), rendering.error(error.message)
             return emptied, *remembered(request, now, tuple(yours))
 
         def refresh(request: gr.Request, now: Session, *values: Any, page: int = 1) -> tuple[Any, ...]:
-            limited(limits.views, request)
             try:
-                found = limits.within(service.recommend, now, *values, page)
-            except UserError as error:
-                found = Page([], rendering.error(str(error)), "")
+                found = limits.answer(limits.views, request, service.recommend, now, *values, page)
+            except gr.Error as error:
+                found = Page([], rendering.error(error.message), "")
             return found.films, found.summary, found.table, found.pages
 
         def turn(request: gr.Request, event: gr.EventData, now: Session, *values: Any) -> tuple[Any, ...]:
@@ -183,10 +186,11 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
                 concurrency_id="edit",
                 show_progress="hidden",
                 api_visibility="private",
-            )
+            ).failure(None, js="() => reel.undo()")
         search.select(
             look, [session], [film], trigger_mode="always_last", show_progress="hidden", api_visibility="private"
         )
+        session.change(None, None, [film], js="() => ''")  # what was said of a film is no longer so
         upload.upload(
             bring_export,
             [upload, session],
@@ -225,12 +229,13 @@ def build_app(recommender: Any, limits: Limits | None = None) -> gr.Blocks:
 DEEP_LINK = "/gradio_api/deep_link"
 
 
-def launch(app: gr.Blocks, **options: Any) -> str:
+def launch(app: Gate, **options: Any) -> str:
     """Serve `app` with this page's look and limits; `options` are Gradio's own. Returns the address."""
     settings: dict[str, Any] = {
         "theme": THEME,
         "css_paths": HERE / "style.css",
-        "max_file_size": UPLOAD_LIMIT,
+        "max_file_size": LARGEST_FILE,
+        "app_kwargs": {"middleware": [Middleware(Door, limits=app.limits)], "lifespan": lambda _: swept(app.folder)},
         "state_session_capacity": SESSIONS,
         "run_history": False,
         "enable_monitoring": False,
@@ -240,7 +245,10 @@ def launch(app: gr.Blocks, **options: Any) -> str:
         "ssr_mode": False,
         "quiet": True,
     }
+    trust_proxies()
     server, address, _ = app.launch(**(settings | options))
+    server.state_holder = Sessions(app.begun)
+    server.state_holder.set_blocks(app)
     # Gradio would write a session to disk for whoever knows its hash.
     routes = server.router.routes
     routes[:] = [route for route in routes if getattr(route, "path", None) != DEEP_LINK]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 import polars as pl
 import rendering
-from api import limited
 from filters import COUNTS, LANGUAGES, LAYOUTS, LENGTHS, MOODS, POPULARITY, SORTS
 from limits import Limits
 from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings, recommendations_csv
 from two_people import WAITING
-
-from reel import UserError
+from uploads import discarded, upload_field
 
 
 def filter_controls(recommender: Any) -> list[Any]:
@@ -36,7 +35,7 @@ def filter_controls(recommender: Any) -> list[Any]:
     with gr.Accordion("More filters, order and look", open=False, elem_id="more"), gr.Row(elem_classes="more-filters"):
         mood = gr.Radio(list(MOODS), value="Balanced", label="Mood")
         popularity = _choice(list(POPULARITY), "Any", "Popularity", 140)
-        sort = _choice(list(SORTS), "Best", "Order", 140)
+        sort = _choice(list(SORTS), "Best", "Order", 140, "Best: expected stars, and a little for being well known")
         layout = gr.Radio(LAYOUTS, value=LAYOUTS[0], label="Layout")
         language = gr.Dropdown(
             languages, value=[], multiselect=True, label="Original languages", min_width=180, visible=bool(languages)
@@ -61,12 +60,19 @@ def filter_controls(recommender: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-def _choice(options: list[Any], value: Any, label: str, width: int) -> gr.Dropdown:
-    return gr.Dropdown(options, value=value, label=label, filterable=False, scale=1, min_width=width)
+def _choice(options: list[Any], value: Any, label: str, width: int, info: str | None = None) -> gr.Dropdown:
+    return gr.Dropdown(options, value=value, label=label, info=info, filterable=False, scale=1, min_width=width)
 
 
-def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame) -> None:
+def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame, limits: Limits) -> None:
     """Buttons that save what is shown. The text goes to the browser, which saves it: no file is written here."""
+
+    def saving(write: Callable[[Session, list[Any]], str]) -> Callable[..., str]:
+        def save(now: Session, shown: list[Any], request: gr.Request) -> str:
+            return limits.answer(limits.saves, request, write, now, shown)
+
+        return save
+
     with gr.Row(elem_id="take-away"):
         for label, name, write in (
             ("Download as CSV", "recommendations.csv", lambda now, shown: recommendations_csv(shown)),
@@ -80,8 +86,8 @@ def take_away(session: gr.State, shown: gr.State, films: pl.DataFrame) -> None:
         ):
             text = gr.Textbox(visible=False)
             gr.Button(label, size="sm", min_width=0).click(
-                write, [session, shown], [text], show_progress="hidden", api_visibility="private"
-            ).then(None, [text], None, js=f"(text) => {{ reel.download(text, '{name}'); }}")
+                saving(write), [session, shown], [text], show_progress="hidden", api_visibility="private"
+            ).success(None, [text], None, js=f"(text) => {{ reel.download(text, '{name}'); }}")
 
 
 def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
@@ -93,22 +99,24 @@ def two_people_tab(service: Service, session: gr.State, limits: Limits) -> None:
     )
     with gr.Row(elem_id="pair"):
         files = [
-            gr.File(label=label, height=124, elem_id=name, elem_classes="drop")
+            upload_field(label=label, height=124, elem_id=name, elem_classes="drop")
             for label, name in (("First person's export", "first-person"), ("Second person's export", "second-person"))
         ]
     report = gr.HTML("", apply_default_css=False, elem_id="pair-report")
-    result = gr.HTML(WAITING, apply_default_css=False, elem_id="for-two")
+    result = gr.HTML(WAITING, js_on_load="reel.pair(element, watch)", apply_default_css=False, elem_id="for-two")
 
     def bring(upload: str | None, before: Session | None, request: gr.Request) -> tuple[Any, ...]:
-        limited(limits.uploads, request)
-        return service.bring_for_two(upload, before)
+        try:
+            with discarded(upload, service.folder):
+                return limits.answer(limits.exports, request, service.bring_for_two, upload, before)
+        except gr.Error as error:
+            return None, gr.skip(), rendering.error(error.message)
 
     def both(request: gr.Request, now: Session, first: Session | None, second: Session | None) -> str:
-        limited(limits.views, request)
         try:
-            return limits.within(service.for_two, now, first, second)
-        except UserError as error:
-            return rendering.error(str(error))
+            return limits.answer(limits.views, request, service.for_two, now, first, second)
+        except gr.Error as error:
+            return rendering.error(error.message)
 
     for file, person in zip(files, people, strict=True):
         file.upload(

@@ -17,7 +17,12 @@ LENGTHS = {"Any length": None, "Up to 90 minutes": (1, 90), "90 to 120": (90, 12
 POPULARITY = {"Any": (0.0, 1.0), "Well known": (0.0, 0.1), "Lesser known": (0.1, 0.4), "Hardly known": (0.4, 1.0)}
 # Standard deviations of a prediction that count against a film, or for it.
 MOODS = {"Cautious": 0.75, "Balanced": 0.0, "Adventurous": -0.75}
-SORTS = {order.capitalize(): order for order in ORDERS}
+# Who rated a little-known film chose it, and mostly loves it: films that hardly anybody meets would be on top of
+# every list. So "best" lets a film gain this, of ten points, with every standard deviation by which it is better
+# known; what that costs and brings is measured in docs/results.md.
+RENOWN = 0.3
+EXPECTED = "Expected rating"  # the order by that and nothing else
+SORTS = {"Best": "best", EXPECTED: "best"} | {order.capitalize(): order for order in ORDERS[1:]}
 LAYOUTS = ["Table", "Grid"]
 # The languages that most films of such catalogues are in; others are shown by their code.
 LANGUAGES = {
@@ -80,12 +85,17 @@ class Choices:
     @property
     def caution(self) -> float:
         """See `reel.ranking.worth`."""
-        return MOODS.get(self.mood, 0.0)
+        return 0.0 if self.sort == EXPECTED else MOODS.get(self.mood, 0.0)
 
     @property
     def order(self) -> str:
         """One of `reel.ranking.ORDERS`."""
         return SORTS.get(self.sort, "best")
+
+    @property
+    def renown(self) -> float:
+        """The `popularity` of `reel.Recommender.rank`."""
+        return 0.0 if self.sort == EXPECTED else RENOWN
 
     def page_of(self, films: int) -> int:
         """The page to show of so many films: the last one where there are fewer."""

@@ -7,6 +7,28 @@ window.reel ??= (() => {
     stars.querySelector("input").setAttribute("aria-valuetext", spoken(rating));
   };
 
+  // Screen readers hear of a change once, in a sentence: what was done, and what has come of it when all of it is drawn.
+  let done = "";
+  let drawn;
+  function note(stars, what) {
+    done = `${stars.querySelector("input").getAttribute("aria-label")}: ${what}.`;
+  }
+  function tell(outcome, patience = 400) {
+    const told = document.querySelector("#told");
+    told.textContent = ""; // the same words again are news too
+    clearTimeout(drawn);
+    drawn = setTimeout(() => {
+      told.textContent = `${done} ${outcome()}`.replace(/\s+/g, " ").trim();
+      done = "";
+    }, patience);
+  }
+  const filmsNow = () => {
+    const text = (place) => document.querySelector(place)?.textContent ?? "";
+    if (document.querySelector("#status [role=alert]")) return ""; // which is heard as it is
+    const first = text("#recommendations .name");
+    return first ? `${text("#status")} Films ${text("#pages span")}, first ${first}.` : text(".nothing-title");
+  };
+
   // Stars are drawn by CSS; the range input under them is what the keyboard and screen readers use.
   // commit(stars, rating) runs on a click or Enter, and `patience` milliseconds after the last arrow key if that is given.
   function bindStars(root, commit, patience) {
@@ -20,7 +42,9 @@ window.reel ??= (() => {
     const settle = (stars, rating) => {
       clearTimeout(timers.get(stars));
       timers.delete(stars);
-      if (rating) commit(stars, rating);
+      if (!rating) return;
+      note(stars, spoken(rating));
+      commit(stars, rating);
     };
     root.addEventListener("mousemove", (event) => {
       const stars = from(event);
@@ -51,6 +75,7 @@ window.reel ??= (() => {
       const stars = from(event);
       if (stars && event.key === "Enter") settle(stars, value(stars));
     });
+    return settle;
   }
 
   const label = (film) => (film.year ? `${film.title} (${film.year})` : film.title);
@@ -183,7 +208,7 @@ window.reel ??= (() => {
       forget();
       box.focus({ preventScroll: true });
     };
-    bindStars(picked, (_, rating) => save(rating));
+    const settle = bindStars(picked, (_, rating) => save(rating));
     picked.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
         forget();
@@ -192,7 +217,7 @@ window.reel ??= (() => {
     });
     picked.querySelector("[data-part=save]").addEventListener("click", () => {
       const rating = Number(stars.querySelector("input").value);
-      if (rating) save(rating);
+      if (rating) settle(stars, rating);
       else stars.querySelector("input").focus();
     });
     picked.querySelector("[data-part=cancel]").addEventListener("click", () => {
@@ -212,28 +237,47 @@ window.reel ??= (() => {
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
-      if (button.dataset.film) send({ action: "remove", film_id: button.dataset.film });
-      else if (button.dataset.action !== "clear" || confirm("Forget all your ratings?"))
+      if (button.dataset.film) {
+        note(button.closest("li"), "removed");
+        send({ action: "remove", film_id: button.dataset.film });
+      } else if (button.dataset.action !== "clear" || confirm("Forget all your ratings?"))
         send({ action: button.dataset.action });
     });
     // A row that moved up keeps the slider of the row that was there: its value must follow the new row.
     watch("value", () => {
-      element.querySelectorAll(".stars").forEach((stars) => {
-        const input = stars.querySelector("input");
-        input.value = input.getAttribute("value");
-        show(stars, Number(input.value));
-      });
+      given();
+      tell(filmsNow, 3000); // sooner when the films are drawn anew too
     });
+  }
+
+  // The stars of the list as they were given.
+  function given() {
+    document.querySelectorAll("#ratings .stars").forEach((stars) => {
+      const input = stars.querySelector("input");
+      input.value = input.getAttribute("value");
+      show(stars, Number(input.value));
+    });
+  }
+
+  // A change that was refused was not made.
+  function undo() {
+    done = "";
+    given();
   }
 
   // The film that is asked about: a click on its stars rates it, Enter too.
   function question(element, send, watch) {
+    let passed = false;
     bindStars(element, (stars, rating) => send({ action: "rate", film_id: stars.dataset.film, rating }));
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-action]");
-      if (button) send({ action: button.dataset.action, film_id: button.dataset.film });
+      if (!button) return;
+      passed = true;
+      send({ action: button.dataset.action, film_id: button.dataset.film });
     });
     watch("value", () => {
+      if (passed) tell(() => element.querySelector("h3")?.textContent ?? ""); // the list stays as it is
+      passed = false;
       const stars = element.querySelector(".stars");
       if (!stars) return;
       stars.querySelector("input").value = 0;
@@ -250,7 +294,8 @@ window.reel ??= (() => {
     });
   }
 
-  function table(element) {
+  function table(element, watch) {
+    watch("value", () => tell(filmsNow));
     // The way here, for the keyboard and for narrow screens, is of no use to somebody who has arrived.
     const jump = document.querySelector(".jump");
     new IntersectionObserver(([films]) => jump?.classList.toggle("arrived", films.isIntersecting)).observe(
@@ -264,6 +309,15 @@ window.reel ??= (() => {
     });
   }
 
+  function pair(element, watch) {
+    watch("value", () =>
+      tell(() => {
+        const films = element.querySelectorAll(".for-two tbody th");
+        return films.length ? `${films.length} films for both, first ${films[0].textContent}.` : "";
+      }),
+    );
+  }
+
   function download(text, name) {
     if (!text) return;
     const link = document.createElement("a");
@@ -273,5 +327,5 @@ window.reel ??= (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  return { search, question, ratings, table, pages, download };
+  return { search, question, ratings, table, pages, pair, undo, download };
 })();

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
 import rendering
-from filters import Choices
+from filters import RENOWN, Choices
 from session import Session
 from taste_view import taste_page
 from two_people import WAITING, page_for_two
-from uploads import discard, sweep
 
 from reel import UserError
 from reel.next_film import NextFilm
@@ -30,7 +28,6 @@ STARTERS = 8  # films offered to someone new beside the one that is asked about
 ENOUGH = 5  # ratings after which nobody needs starters
 EXACT = 300  # films that a long history ranks by all of its ratings
 FORGOTTEN = "This page was quiet for so long that its earlier ratings were forgotten. Please give them again."
-SORRY = "That did not work, and it is our fault, not yours. Please try again."
 
 
 @dataclass(frozen=True)
@@ -74,6 +71,7 @@ class Service:
         pictures = films.select("film_id", "image_url").drop_nulls().iter_rows()
         self.posters = {film_id: url for film_id, url in pictures if url.startswith("https://")}
         self.asking = NextFilm(recommender)
+        recommender.matcher.prepare()  # before anybody waits for it
 
     def find_films(self, text: object) -> list[dict[str, Any]]:
         """At most ten films for what was typed so far; the browser calls this directly, so it trusts nothing."""
@@ -117,14 +115,14 @@ class Service:
             return self._yours(session, rendering.error("A rating is half a star to five stars."))
 
     def bring_export(self, upload: str | None, session: Session) -> tuple[Any, ...]:
-        """Read an upload and delete it. Returns None, which empties the file input for the next one, then `_yours`."""
+        """Read an upload. Returns None, which empties the file input for the next one, then `_yours`."""
         if upload is None:
             return None, *self._yours(session)
         exported, report = self._reported(upload)
         return None, *self._yours(session if exported is None else session.add_export(exported), report)
 
     def read_upload(self, upload: str) -> dict[str, Any]:
-        """What an upload holds, as `reel data export` writes it. The file is gone afterwards.
+        """What an upload holds, as `reel data export` writes it.
 
         Raises:
             UserError: it is no export.
@@ -138,9 +136,6 @@ class Service:
         except Exception as error:
             logger.error("an upload could not be read: %s", type(error).__name__)
             raise UserError("This file could not be read. Is it the export as Letterboxd made it?") from None
-        finally:
-            discard(path, self.folder)
-            sweep(self.folder)
 
     def _reported(self, upload: str) -> tuple[dict[str, Any] | None, str]:
         """What an upload holds, None where it is no export, and what to say of it as HTML."""
@@ -153,22 +148,19 @@ class Service:
     def recommend(self, session: Session, *values: Any, **named: Any) -> Page:
         """The recommendations for a session under the filters of the page, which `Choices` lists."""
         choices = Choices(*values, **named)
-        try:
-            hidden = [*dict(session.ratings), *session.seen] if choices.hide_seen else []
-            ranking = self.recommender.rank(
-                list(session.ratings),
-                choices.wanted(session, self.recommender),
-                hidden=hidden,
-                caution=choices.caution,
-                at_least=choices.size,
-                exact=EXACT,
-            ).sorted_by(choices.order, self.recommender.catalogue.films)
-            page = choices.page_of(len(ranking))
-            shown = ranking.taken(slice((page - 1) * choices.size, page * choices.size))
-            films = self.explained(list(session.ratings), shown)
-        except Exception as error:
-            logger.error("recommending failed: %s", type(error).__name__)
-            return Page([], rendering.error(SORRY), "")
+        hidden = [*dict(session.ratings), *session.seen] if choices.hide_seen else []
+        ranking = self.recommender.rank(
+            list(session.ratings),
+            choices.wanted(session, self.recommender),
+            hidden=hidden,
+            caution=choices.caution,
+            popularity=choices.renown,
+            at_least=choices.size,
+            exact=EXACT,
+        ).sorted_by(choices.order, self.recommender.catalogue.films)
+        page = choices.page_of(len(ranking))
+        shown = ranking.taken(slice((page - 1) * choices.size, page * choices.size))
+        films = self.explained(list(session.ratings), shown)
         return Page(
             films,
             rendering.summary(len(session.ratings), len(films)),
@@ -183,18 +175,18 @@ class Service:
         film_id = request.get("film_id") if isinstance(request, Mapping) else None
         if not isinstance(film_id, str) or film_id not in self.films:
             return ""
-        try:
-            # A rating of this very film would be no prediction.
-            history = [pair for pair in session.ratings if pair[0] != film_id]
-            (film,) = self.foresee(history, [film_id])
-        except Exception as error:
-            logger.error("predicting failed: %s", type(error).__name__)
-            return rendering.error(SORRY)
+        # A rating of this very film would be no prediction.
+        history = [pair for pair in session.ratings if pair[0] != film_id]
+        (film,) = self.foresee(history, [film_id])
         return rendering.film_card(film, self.genres.get(film_id) or (), dict(session.ratings).get(film_id))
 
     def foresee(self, history: Sequence[tuple[str, int]], film_ids: Sequence[str]) -> list[Any]:
-        """Predictions for some films, in their order, with what they lean on."""
-        rows = np.array([self.recommender.catalogue.index[film_id] for film_id in film_ids], dtype=np.int64)
+        """Predictions for some films, in their order, with what they lean on.
+
+        Raises:
+            UserError: for a film id that is not in the catalogue.
+        """
+        rows = self.recommender.film_rows(film_ids)
         return self.explained(history, Ranking(rows, self.recommender.predict(history, film_ids)))
 
     def explained(self, history: Sequence[tuple[str, int]], ranking: Ranking) -> list[Any]:
@@ -215,12 +207,8 @@ class Service:
         if second is None or not one.ratings:
             return WAITING
         histories = list(one.ratings), list(second.ratings)
-        try:
-            films = films_for_two(self.recommender, histories, seen=(one.seen, second.seen))
-            alike = likeness(self.recommender, histories)
-        except Exception as error:
-            logger.error("films for two failed: %s", type(error).__name__)
-            return rendering.error(SORRY)
+        films = films_for_two(self.recommender, histories, seen=(one.seen, second.seen), popularity=RENOWN)
+        alike = likeness(self.recommender, histories)
         names = {film_id: title for film_id, (title, _) in self.films.items()}
         return page_for_two(alike, films, names, (len(one.ratings), len(second.ratings)))
 

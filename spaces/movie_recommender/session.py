@@ -26,7 +26,7 @@ class Session:
         Raises:
             ValueError: the rating is not a whole number of half stars from 1 to 10.
         """
-        if not isinstance(rating, int) or not LOWEST <= rating <= HIGHEST:
+        if type(rating) is not int or not LOWEST <= rating <= HIGHEST:
             raise ValueError("a rating is 1 to 10 half stars")
         return replace(self, ratings=tuple({**dict(self.ratings), film_id: rating}.items()))
 

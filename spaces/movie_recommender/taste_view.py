@@ -1,4 +1,4 @@
-"""The tab "Your taste" as HTML: tables whose numbers are also bars."""
+"""The tab "Your taste" as HTML: pictures, and tables whose numbers are also bars."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from rendering import distribution, named, stars
 
 from reel.taste import Group, Judgement, Taste
 
+WIDTH, HALF = 320, 22  # of the picture of years, in SVG units, and its height above and below the middle
 EMPTY = '<p class="quiet">Rate a few films, and see here how your taste differs from everyone\'s.</p>'
 
 
 def taste_page(taste: Taste | None) -> str:
-    """Ratings against everyone's: how often each, by decade and by genre, the most and the least typical."""
+    """Ratings against everyone's: how often each, by genre, decade and year, the most and the least typical."""
     if taste is None:
         return EMPTY
     away = taste.yours - taste.everyones
@@ -21,11 +22,37 @@ def taste_page(taste: Taste | None) -> str:
     return (
         f'<p class="lead">Over {taste.count:,} films you give <b>{taste.yours / 2:.2f} ★</b>; everyone gives the same '
         f"films {taste.everyones / 2:.2f} ★: <b>{word}</b>.</p>"
-        f'<section><h3>How you rate</h3><div class="wide-bars">'
+        f'<div class="halves"><section><h3>How you rate</h3><div class="wide-bars">'
         f"{distribution(taste.shares, max(taste.shares), 'Share of each of your ratings')}</div></section>"
+        f"{_years(taste.years)}</div>"
         f'<div class="halves">{_groups("By genre", taste.genres)}{_groups("By decade", taste.decades)}</div>'
         f'<div class="halves">{_judgements("Your most unusual ratings", taste.untypical)}'
         f"{_judgements('Where you agree with everyone', taste.typical)}</div>"
+    )
+
+
+def _years(years: Sequence[Group]) -> str:
+    """A bar for every year of release, up where this person is kinder than everyone and down where stricter."""
+    if len(years) < 2:
+        return ""
+    first, last = int(years[0].name), int(years[-1].name)
+    step = WIDTH / (last - first + 1)
+    away = {int(year.name): year.yours - year.everyones for year in years}
+    scale = (HALF - 2) / max(0.5, *map(abs, away.values()))
+    bars = "".join(
+        f'<rect class="{"good" if lean > 0 else "low"}" x="{(year - first) * step:.1f}" '
+        f'y="{HALF - max(0.0, lean * scale):.1f}" width="{min(10.0, 0.8 * step):.1f}" '
+        f'height="{abs(lean * scale):.1f}"/>'
+        for year, lean in away.items()
+    )
+    kinder = sum(lean > 0 for lean in away.values())
+    words = f"By year of release, {first} to {last}: kinder than everyone in {kinder} of {len(away)} years"
+    return (
+        '<section><h3>By year</h3><p class="quiet">Up: kinder than everyone. Down: stricter.</p>'
+        f'<div class="wide-bars"><svg class="bars years" viewBox="0 0 {WIDTH} {2 * HALF + 12}" role="img" '
+        f'aria-label="{words}"><rect class="axis" x="0" y="{HALF - 0.5}" width="{WIDTH}" height="1"/>'
+        f'{bars}<text x="0" y="{2 * HALF + 11}">{first}</text>'
+        f'<text x="{WIDTH}" y="{2 * HALF + 11}" text-anchor="end">{last}</text></svg></div></section>'
     )
 
 

@@ -11,7 +11,7 @@ from reel.two_people import Likeness, SharedFilm
 
 RULE = (
     "Neither of you has seen these. They are ordered by the lower of your two expected ratings, "
-    "so that nobody is dragged along; between equals the average decides."
+    "so that nobody is dragged along; what more people know gains a little."
 )
 WAITING = '<p class="quiet">Bring the second person\'s export, and films for both appear here.</p>'
 

@@ -1,19 +1,26 @@
 """The private folder that uploads pass through, and how they leave it: at once, or at the latest after ten minutes.
 
-Gradio writes an upload to disk before any code of ours sees it, and its File component adds an empty temporary file.
+Gradio writes an upload to disk before any code of ours sees it, and leaves it there when a visitor goes away halfway.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-ABANDONED_AFTER = 600  # seconds; an upload that no handler ever picked up
+import gradio as gr
+
+ABANDONED_AFTER = 540  # seconds; an upload that no handler ever picked up, or that broke off
+SWEPT_EVERY = 60  # seconds
 
 
 @functools.cache  # Gradio has one temporary folder in a process: a second would take the uploads of the first away
@@ -24,6 +31,23 @@ def private_folder() -> Path:
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def upload_field(**options: Any) -> gr.File:
+    """A file input whose handlers get the upload's path. Gradio's own leaves an empty temporary file beside it."""
+    field = gr.File(**options)
+    field.preprocess = lambda upload: upload and upload.path  # type: ignore[method-assign]
+    return field
+
+
+@contextmanager
+def discarded(upload: str | None, folder: Path) -> Iterator[None]:
+    """Whatever happens in between, an upload is gone afterwards."""
+    try:
+        yield
+    finally:
+        if upload is not None:
+            discard(Path(upload), folder)
 
 
 def discard(upload: Path, folder: Path) -> None:
@@ -37,15 +61,29 @@ def discard(upload: Path, folder: Path) -> None:
 
 
 def sweep(folder: Path, older_than: float = ABANDONED_AFTER) -> None:
-    """Delete what is left in `folder`: empty files now, everything else once it is `older_than` seconds old."""
+    """Delete what has been in `folder` for `older_than` seconds."""
     oldest = time.time() - older_than
     for entry in folder.iterdir():
-        try:
-            status = entry.lstat()
+        with suppress(FileNotFoundError):  # its handler was faster
+            if entry.lstat().st_mtime >= oldest:
+                continue
             if entry.is_dir() and not entry.is_symlink():
-                if status.st_mtime < oldest:
-                    shutil.rmtree(entry, ignore_errors=True)
-            elif status.st_size == 0 or status.st_mtime < oldest:
-                entry.unlink(missing_ok=True)
-        except FileNotFoundError:  # another session swept it first
-            continue
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+
+
+@asynccontextmanager
+async def swept(folder: Path, every: float = SWEPT_EVERY) -> AsyncIterator[None]:
+    """While the page is served, `sweep` its folder again and again."""
+
+    async def sweeping() -> None:
+        while True:
+            await asyncio.sleep(every)
+            await asyncio.to_thread(sweep, folder)
+
+    task = asyncio.create_task(sweeping())
+    try:
+        yield
+    finally:
+        task.cancel()

@@ -130,8 +130,31 @@ def test_taste_beside_everyones(recommender):
     assert sum(found.shares) == pytest.approx(1)
     away = [abs(film.rating - film.everyones) for film in (*found.typical, *reversed(found.untypical))]
     assert away == sorted(away)
-    assert all(group.count >= 2 for group in (*found.genres, *found.decades))
+    assert len(found.typical) == len(found.untypical) == 3
+    assert [(group.name, group.count, group.yours) for group in found.decades] == [("2010s", 2, 7.5)]
+    assert {group.name for group in found.genres} == {"Thriller", "Romance"}
+    away = [abs(group.yours - group.everyones) for group in found.genres]
+    assert away == sorted(away, reverse=True)
     assert taste(recommender, []) is None
+
+
+def test_taste_by_genre_decade_and_year(recommender):
+    history = {"film-0": 9, "film-48": 4, "film-53": 8, "film-3": 2, "film-8": 5, "film-50": 7, "film-2": 6}
+    found = taste(recommender, list(history.items()))
+    rows = [recommender.by_id[film] | {"rating": rating} for film, rating in history.items()]
+    decade = {row["film_id"]: row["year"] // 10 * 10 for row in rows if row["year"]}
+    assert [group.name for group in found.decades] == ["1930s", "1940s"]  # one film is of the 2000s, one of no year
+    assert sorted(group.name for group in found.years) == sorted(str(row["year"]) for row in rows if row["year"])
+    assert {group.name for group in found.genres} == {"Drama", "Thriller", "Science Fiction"}
+
+    def belongs(row: dict, name: str) -> bool:
+        return name in (*row["genres"], str(row["year"]), f"{decade.get(row['film_id'])}s")
+
+    for group in (*found.genres, *found.decades, *found.years):
+        films = [row for row in rows if belongs(row, group.name)]
+        assert group.count == len(films)
+        assert group.yours == pytest.approx(np.mean([row["rating"] for row in films]))
+        assert group.everyones == pytest.approx(np.mean([row["rating_mean"] for row in films]))
 
 
 def test_films_for_two_go_by_the_less_pleased(recommender):
@@ -141,6 +164,11 @@ def test_films_for_two_go_by_the_less_pleased(recommender):
     lower = [min(film.expected) for film in films]
     assert lower == sorted(lower, reverse=True)
     assert not {film.film_id for film in films} & {film for film, _ in (*HISTORY, *other, ("film-6", 0))}
+    known = dict(enumerate(renown(recommender.catalogue.films["rating_count"].to_numpy())))
+    wanted = films_for_two(recommender, (HISTORY, other), popularity=0.5, top=10)
+    worths = [min(film.expected) + 0.5 * known[recommender.catalogue.film_ids.index(film.film_id)] for film in wanted]
+    assert worths == sorted(worths, reverse=True)
+    assert [film.film_id for film in wanted] != [film.film_id for film in films]
     for film in films:
         for own, history in zip(film.probabilities, (HISTORY, other), strict=True):
             np.testing.assert_allclose(own, recommender.predict(history, [film.film_id])[0], atol=1e-6)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import io
 import zipfile
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 EXPORT = (
@@ -56,6 +62,12 @@ class Visit:
     hosts: set[str] = field(default_factory=lambda: {"127.0.0.1"})
 
 
+def done(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of `work`, in a thread of its own: the browser of other tests has an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 def rows(page: Any) -> Any:
     """The recommended films."""
     return page.locator("#recommendations tbody tr")
@@ -96,6 +108,21 @@ def bring(page: Any, name: str, content: bytes, to: str = "#upload") -> None:
     page.locator(f"{to} input[type=file]").set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
+
+
+def somebodys_export(films: pl.DataFrame, seed: int) -> bytes:
+    """The ratings.csv of somebody invented, who knows most of the best-known films and has a taste in genres."""
+    generator = np.random.default_rng(seed)
+    known = films.filter(pl.col("rating_mean").is_not_null()).sort("rating_count", descending=True).head(80)
+    known = known.filter(generator.random(len(known)) < 0.7)
+    lean = {genre: generator.normal(0, 1.5) for genre in sorted(set(known["genres"].explode().drop_nulls()))}
+    content = io.StringIO()
+    table = csv.writer(content)
+    table.writerow(["Date", "Name", "Year", "Letterboxd URI", "Rating"])
+    for title, year, genres, mean in known.select("title", "year", "genres", "rating_mean").iter_rows():
+        liked = mean + sum(lean[genre] for genre in genres or ()) / max(1, len(genres or ())) + generator.normal()
+        table.writerow(["2024-01-01", title, year, "https://boxd.it/a", f"{round(min(10, max(1, liked))) / 2:g}"])
+    return content.getvalue().encode()
 
 
 def zipped(**files: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -18,14 +19,19 @@ import pytest
 pytest.importorskip("gradio")
 
 import rendering
-from service import SORRY, Service
+from service import Service
 from session import Session
 from takeaway import recommendations_csv, safe_cell
-from uploads import private_folder, sweep
+from taste_view import taste_page
+from two_people import page_for_two
+from uploads import discarded, private_folder, swept
 
 from data_prep.errors import UserError
 from reel import demo
 from reel.recommender import Reason, Recommendation
+from reel.taste import Group, Judgement, Taste
+from reel.two_people import Likeness, SharedFilm
+from tests.spaces.browsing import done
 from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
 
 
@@ -86,7 +92,8 @@ def test_an_upload_is_read_reported_and_deleted(service: Service) -> None:
         "ratings.csv",
         (RATINGS + "2024-01-02,<b>Nowhere</b>,1901,u,3\r\n2024-01-03,Old Hotel,1950,u,<11>\r\n").encode(),
     )
-    cleared, session, *_, report = service.bring_export(str(path), Session())
+    with discarded(str(path), service.folder):
+        cleared, session, *_, report = service.bring_export(str(path), Session())
     assert cleared is None
     assert session.ratings == (("film-14", 9),)
     assert "1 of 2 rated films" in report
@@ -98,7 +105,8 @@ def test_an_upload_is_read_reported_and_deleted(service: Service) -> None:
 
 def test_a_wrong_upload_is_a_sentence_without_the_servers_paths_and_is_deleted(service: Service) -> None:
     path = received(service.folder, "holiday.csv", b"a;b\n1;2\n")
-    _, session, *_, report = service.bring_export(str(path), Session().rate("film-1", 5))
+    with discarded(str(path), service.folder):
+        _, session, *_, report = service.bring_export(str(path), Session().rate("film-1", 5))
     assert session.ratings == (("film-1", 5),)
     assert "holiday.csv: " in report
     assert 'role="alert"' in report
@@ -106,19 +114,23 @@ def test_a_wrong_upload_is_a_sentence_without_the_servers_paths_and_is_deleted(s
     assert list(service.folder.iterdir()) == []
 
 
-def test_an_unexpected_failure_is_a_sentence_and_logs_no_data(
+def test_an_upload_that_nothing_can_read_is_a_sentence_and_logs_no_data(
     service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret title")
 
     monkeypatch.setattr(service.recommender, "read_history", broken)
-    monkeypatch.setattr(service.recommender, "rank", broken)
     path = received(service.folder, "x.zip", b"PK")
     assert "could not be read" in service.bring_export(str(path), Session())[-1]
-    assert SORRY in service.recommend(Session()).summary
     assert "RuntimeError" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_an_upload_is_deleted_whatever_happens(service: Service) -> None:
+    path = received(service.folder, "x.zip", b"PK")
+    with pytest.raises(RuntimeError), discarded(str(path), service.folder):
+        raise RuntimeError
     assert list(service.folder.iterdir()) == []
 
 
@@ -127,19 +139,28 @@ def test_only_files_of_the_private_folder_are_deleted(
 ) -> None:
     other = tmp_path_factory.mktemp("elsewhere") / "ratings.csv"
     other.write_text(RATINGS)
-    service.bring_export(str(other), Session())
+    with discarded(str(other), service.folder):
+        pass
     assert other.exists()
 
 
 def test_leftovers_are_swept(tmp_path: Path) -> None:
-    old, young, empty = tmp_path / "old", tmp_path / "young", tmp_path / "tmp123"
+    old, young, broken_off, arriving = (tmp_path / name for name in ("old", "young", "tmp123", "tmp456"))
     for folder in (old, young):
         folder.mkdir()
         (folder / "export.zip").write_bytes(b"x")
-    empty.touch()
-    os.utime(old, (time.time() - 3600,) * 2)
-    sweep(tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["young"]
+    broken_off.write_bytes(b"x")
+    arriving.touch()  # its bytes are in a buffer yet
+    for past in (old, broken_off):
+        os.utime(past, (time.time() - 3600,) * 2)
+
+    async def served() -> None:
+        async with swept(tmp_path, every=0.01):
+            while old.exists() or broken_off.exists():
+                await asyncio.sleep(0.01)
+
+    done(asyncio.wait_for(served(), 30))
+    assert {entry.name for entry in tmp_path.iterdir()} == {"young", "tmp456"}
 
 
 def test_uploads_go_to_a_folder_that_only_this_user_reads() -> None:
@@ -189,8 +210,18 @@ def test_everything_is_escaped(service: Service) -> None:
         "watched": [],
         "history": [],
     }
+    judged = [Judgement(HOSTILE, HOSTILE, None, 7, 6.0)]
+    groups, years = [Group(HOSTILE, 2, 7.0, 6.0)], [Group(year, 1, 7.0, 6.0) for year in ("1999", "2001")]
+    taste = Taste(2, [0.1] * 10, 7.0, 6.0, years, groups, groups, judged, judged)
+    for_both = SharedFilm(HOSTILE, HOSTILE, None, ([0.1] * 10, [0.1] * 10), (7.0, 6.0))
+    alike = Likeness(0.5, 6, 0.5, 1.0, [(HOSTILE, 7, 7)], [(HOSTILE, 9, 2)])
     for written in (
         rendering.recommendations_table([film], {HOSTILE: [HOSTILE]}),
+        rendering.recommendations_table([film], {HOSTILE: [HOSTILE]}, layout="Grid"),
+        rendering.question(HOSTILE, HOSTILE, 1999),
+        rendering.film_card(film, [HOSTILE], 7),
+        taste_page(taste),
+        page_for_two(alike, [for_both], {HOSTILE: HOSTILE}, (6, 7)),
         rendering.ratings_list([(HOSTILE, HOSTILE, None, 7)], 10),
         rendering.import_report(exported),
         rendering.error(HOSTILE),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,14 +12,8 @@ from benchmarks.page_visitor import Visitor, client_of, film_asked_about, open_p
 from benchmarks.space_load import load
 from benchmarks.space_mutations import upload_all
 from reel import demo
-from tests.spaces.browsing import Site
+from tests.spaces.browsing import Site, done
 from tests.spaces.fake_recommender import FakeRecommender
-
-
-def done(work: Coroutine[Any, Any, Any]) -> Any:
-    """The result of `work`, in a thread of its own: the browser of other tests has an event loop in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def test_damaged_exports_are_read_or_refused_and_leave_nothing(site: Site) -> None:

@@ -1,6 +1,7 @@
 """The page in a real browser: the system's Chromium, a server in this process, a toy catalogue.
 
-REEL_SCREENSHOTS=DIR saves pictures of the page; with REEL_MODEL=DIR they show that model instead of the toy.
+REEL_SCREENSHOTS=DIR saves pictures of the page and of its tabs, wide and narrow, light and dark; with REEL_MODEL=DIR
+they show that model instead of the toy.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ import pytest
 
 from reel import demo
 from tests.spaces.browsing import (
+    DESKTOP,
+    DESKTOP_DARK,
     EXPORT,
+    PHONE,
+    PHONE_LIGHT,
     WATCHED,
     Site,
     Visit,
@@ -27,24 +32,32 @@ from tests.spaces.browsing import (
     pick,
     rate,
     rows,
+    somebodys_export,
     titles,
     zipped,
 )
-from tests.spaces.fake_recommender import HOSTILE
+from tests.spaces.fake_recommender import HOSTILE, FakeRecommender
 
 pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)").expect
 
 
+@both_looks
 def test_a_first_visit_finds_the_crowds_favourites_and_films_to_start_with(visit: Visit) -> None:
     page = visit.page
     expect(rows(page)).to_have_count(20)
     expect(page.locator("#status")).to_contain_text("What people like best")
     expect(page.locator("#ratings")).to_contain_text("Nothing here yet")
     expect(page.locator(".starters button")).to_have_count(8)
-    expect(rows(page).first.get_by_role("img")).to_have_attribute("aria-label", re.compile("5 stars [0-9]+%$"))
+    chart = rows(page).first.get_by_role("img")
+    expect(chart.locator("rect")).to_have_count(10)
+    expect(chart).to_be_visible()
+    expect(chart).to_have_attribute(
+        "aria-label", re.compile(r"^Chance of each rating: 0\.5 stars .* 5 stars [0-9]+%$")
+    )
 
 
+@both_looks
 def test_three_rated_films_make_recommendations(visit: Visit) -> None:
     page = visit.page
     before = titles(page)
@@ -54,7 +67,9 @@ def test_three_rated_films_make_recommendations(visit: Visit) -> None:
     expect(page.locator("#status")).to_have_text("Chosen from your 3 ratings.")
     assert titles(page) != before
     assert "The Lantern Keeper" not in titles(page)
-    expect(rows(page).first.locator(".why")).to_contain_text("The Lantern Keeper 4½ ★")
+    expect(rows(page).locator(".why", has_text="The Lantern Keeper 4½ ★").first).to_be_visible()
+    expect(rows(page).first.locator(".why li").first).to_be_visible()
+    expect(page.get_by_text("Because you rated").filter(visible=True).first).to_be_visible()
     expect(page.locator("#ratings li")).to_have_count(3)
 
 
@@ -84,6 +99,7 @@ def test_ratings_by_keyboard_alone(visit: Visit) -> None:
     expect(slider).to_be_focused()
 
 
+@both_looks
 def test_a_rating_is_changed_and_removed(visit: Visit) -> None:
     page = visit.page
     rate(page, "lantern keep", "The Lantern Keeper", 9)
@@ -161,6 +177,7 @@ def test_an_export_is_read_reported_and_gone_and_a_second_one_works(visit: Visit
     assert list(site.folder.rglob("*")) == []
 
 
+@both_looks
 @pytest.mark.parametrize(
     ("name", "content"),
     [("holiday.jpg", bytes(range(256)) * 20), ("empty.zip", zipped()), ("ratings.csv", b"\x00" * 5000)],
@@ -177,6 +194,7 @@ def test_garbage_gets_a_sentence(visit: Visit, site: Site, name: str, content: b
     expect(page.locator("#report")).to_contain_text("2 of 3 rated films")
 
 
+@both_looks
 def test_an_upload_of_over_20_megabytes_is_refused(visit: Visit, site: Site, tmp_path: Path) -> None:
     page = visit.page
     large = tmp_path / "letterboxd-me.zip"
@@ -186,6 +204,7 @@ def test_an_upload_of_over_20_megabytes_is_refused(visit: Visit, site: Site, tmp
     assert list(site.folder.rglob("*")) == []
 
 
+@both_looks
 def test_the_csv_is_what_the_table_shows(visit: Visit, site: Site) -> None:
     page = visit.page
     rate(page, "lantern keep", "The Lantern Keeper", 9)
@@ -204,6 +223,7 @@ def test_the_csv_is_what_the_table_shows(visit: Visit, site: Site) -> None:
     assert list(site.folder.rglob("*")) == []
 
 
+@both_looks
 def test_titles_are_text_wherever_they_appear(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("combobox", name="Which films have you seen?").fill("onerror")
@@ -227,30 +247,49 @@ def test_visitors_do_not_see_each_other(visit: Visit, site: Site, browser: Any) 
 def test_screenshots(browser: Any, site: Site) -> None:
     folder = Path(os.environ["REEL_SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
-    address, app = site.address, None
+    address, app, films = site.address, None, FakeRecommender().catalogue.films
     if model := os.environ.get("REEL_MODEL"):
         from reel import Recommender
 
         space = demo.load_space(demo.SPACE)
-        app = space.build_app(Recommender.from_pretrained(model))
+        recommender = Recommender.from_pretrained(model)
+        app, films = space.build_app(recommender), recommender.catalogue.films
         address = space.launch(app, prevent_thread_lock=True, server_name="127.0.0.1")
-    for name, width, height, scheme in (
-        ("movie_recommender", 1280, 900, "light"),
-        ("movie_recommender_dark", 1280, 900, "dark"),
-        ("movie_recommender_phone", 390, 844, "light"),
+    for name, look in (
+        ("movie_recommender", DESKTOP),
+        ("movie_recommender_dark", DESKTOP_DARK),
+        ("movie_recommender_phone", PHONE_LIGHT),
+        ("movie_recommender_phone_dark", PHONE),
     ):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context = browser.new_context(viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme)
         page = context.new_page()
+
+        def picture(of: str, name: str = name, page: Any = page) -> None:
+            page.mouse.move(0, 0)
+            page.screenshot(path=folder / f"{name}{of}.png")
+
         page.goto(address)
-        expect(page.locator(".starters button").first).to_be_visible(timeout=60_000)
-        page.screenshot(path=folder / f"{name}_first.png")
+        expect(page.locator(".starters button").first).to_be_visible()
+        picture("_first")
         for count, rating in enumerate((9, 10, 4, 8), start=1):
             page.locator(".starters button").nth(count).click()
             click_stars(page.locator(".picked .stars"), rating)
-            expect(page.locator("#status")).to_contain_text(f"{count} rating", timeout=60_000)
+            expect(page.locator("#status")).to_contain_text(f"{count} rating")
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-        page.mouse.move(0, 0)
-        page.screenshot(path=folder / f"{name}.png")
+        picture("")
+        bring(page, "ratings.csv", somebodys_export(films, seed=1))
+        expect(page.locator("#report")).to_contain_text("rated films found here")
+        top = "#films" if look.width < 640 else ".masthead"  # narrow, the tabs are below all that one gives
+        for tab, shown, of in (
+            ("Your taste", "#taste .leaning", "_taste"),
+            ("Two people", "#for-two .for-two", "_two_people"),
+        ):
+            page.get_by_role("tab", name=tab).click()
+            if tab == "Two people":
+                bring(page, "ratings.csv", somebodys_export(films, seed=2), to="#second-person")
+            expect(page.locator(shown).first).to_be_visible()
+            page.evaluate("top => document.querySelector(top).scrollIntoView()", top)
+            picture(of)
         context.close()
     if app is not None:
         app.close(verbose=False)

@@ -6,11 +6,14 @@ import csv
 import io
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from reel.ranking import renown
 from tests.spaces.browsing import (
     EXPORT,
     Site,
@@ -22,15 +25,21 @@ from tests.spaces.browsing import (
     pick,
     rate,
     rows,
+    somebodys_export,
     titles,
     zipped,
 )
 from tests.spaces.fake_recommender import FakeRecommender
 
 pytest.importorskip("gradio", reason="Gradio is not installed (extra: demo)")
+from filters import RENOWN
+
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra: test)").expect
 
 FILMS = {row["film_id"]: row for row in FakeRecommender().rows}
+# What the page adds to a film's expected stars for being well known, by title.
+RENOWNS = renown(np.array([row["rating_count"] for row in FILMS.values()]))
+GAINS = {row["title"]: RENOWN / 2 * gain for row, gain in zip(FILMS.values(), RENOWNS, strict=True)}
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="30"><rect width="20" height="30"/></svg>'
 WATCHLIST = "Date,Name,Year,Letterboxd URI\r\n2024-01-05,Seven Keeper,1939,e\r\n"
 SECOND_EXPORT = (
@@ -124,6 +133,57 @@ def test_recommendations_change_with_every_rating(visit: Visit) -> None:
 
 
 @both_looks
+def test_a_long_list_of_ratings_scrolls_in_its_place(visit: Visit) -> None:
+    page, films = visit.page, FakeRecommender().catalogue.films
+    bring(page, "ratings.csv", somebodys_export(films, seed=1))
+    expect(page.locator("#report")).to_contain_text("rated films found here")
+    last = page.locator("#ratings li").last
+    page.evaluate("y => scrollTo(0, y - innerHeight / 2)", last.bounding_box()["y"])  # where it would be, unclipped
+    expect(last).not_to_be_in_viewport()
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport()
+
+
+@both_looks
+def test_every_change_is_said_once(visit: Visit) -> None:
+    page = visit.page
+    told = page.locator("#told")
+    expect(told).to_have_attribute("role", "status")
+    page.evaluate(
+        """() => {
+            const told = document.querySelector("#told");
+            window.heard = [];
+            new MutationObserver(() => told.textContent && window.heard.push(told.textContent))
+                .observe(told, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    sentences = []
+
+    def said(*sentence: str) -> None:
+        expect(told).to_have_text(re.compile("^" + re.escape(" ".join(sentence))))
+        first = f", first {titles(page)[0]}." if titles(page) else ""
+        sentences.append(" ".join(sentence) + first)
+
+    rate(page, "lantern keep", "The Lantern Keeper", 9)
+    said("Your rating of The Lantern Keeper (1930): 4.5 stars.", "Chosen from your 1 rating.", "Films 1 to 20 of 59")
+    pick(page, "How many", "10")
+    said("Chosen from your 1 rating.", "Films 1 to 10 of 59")
+    page.get_by_role("button", name="Next").click()
+    said("Chosen from your 1 rating.", "Films 11 to 20 of 59")
+    click_stars(page.locator("#ratings .stars"), 2)
+    said("Your rating of The Lantern Keeper: 1 star.", "Chosen from your 1 rating.", "Films 1 to 10 of 59")
+    page.get_by_label("To year").fill("1929")
+    said("No film fits these filters.")
+    page.get_by_role("button", name="Remove The Lantern Keeper").click()
+    said("Your rating of The Lantern Keeper: removed.", "No film fits these filters.")
+    page.get_by_role("button", name="I have not seen it").click()
+    expect(told).to_have_text(re.compile("^Have you seen"))
+    sentences.append(page.locator("#question h3").inner_text())
+    assert page.evaluate("window.heard") == sentences
+    expect(page.locator(".sr-only[role=status]")).to_be_hidden()  # Gradio, of the same changes
+
+
+@both_looks
 def test_every_other_filter(visit: Visit) -> None:
     page = visit.page
     bring(page, "letterboxd-me.zip", zipped(ratings=EXPORT, watchlist=WATCHLIST))
@@ -157,7 +217,9 @@ def test_moods_orders_and_pages(visit: Visit) -> None:
     rate(page, "lantern keep", "The Lantern Keeper", 9)
     expect(page.locator("#status")).to_contain_text("1 rating")
     more_filters(page)
+    balanced = titles(page)
     page.get_by_label("Adventurous").check()
+    settled(page, balanced)
     adventurous = titles(page)
     page.get_by_label("Cautious").check()
     settled(page, adventurous)
@@ -207,6 +269,8 @@ def test_one_film(visit: Visit) -> None:
     assert card.get_by_role("img").get_attribute("aria-label").count("%") == 10
     choose(page, "lantern keep", "The Lantern Keeper")
     expect(card).to_contain_text("You gave it 5 ★")
+    click_stars(page.locator(".picked .stars"), 4)
+    expect(card).to_have_count(0)
 
 
 @both_looks
@@ -222,10 +286,12 @@ def test_two_people(visit: Visit, site: Site) -> None:
     expect(page.locator("#for-two")).to_contain_text("First person: 2 films rated. Second person: 3.")
     expect(page.locator("#for-two")).to_contain_text("You both rated 2 films")
     expect(page.locator("#for-two li").first).to_contain_text("Saltwater Hotel")
-    lower = [min(map(float, film.locator(".number").all_inner_texts())) for film in films.all()]
-    assert lower == sorted(lower, reverse=True)
     names = films.get_by_role("rowheader").all_inner_texts()
+    lower = [min(map(float, film.locator(".number").all_inner_texts())) for film in films.all()]
+    worths = [stars + GAINS[name.rsplit(maxsplit=1)[0]] for stars, name in zip(lower, names, strict=True)]
+    assert all(after < before + 0.11 for before, after in pairwise(worths))  # stars on the page are rounded
     assert not any(name.startswith(("Saltwater Hotel", "Blue Orchard", "Seven Engine")) for name in names)
+    expect(page.locator("#told")).to_have_text(f"20 films for both, first {names[0]}.")
     assert list(site.folder.rglob("*")) == []
 
 
@@ -247,11 +313,24 @@ def test_your_taste(visit: Visit) -> None:
     rate(page, "blue orch", "Blue Orchard", 2)
     rate(page, "saltwater hot", "Saltwater Hotel", 8)
     rate(page, "seven engi", "Seven Engine", 1)
+    rate(page, "seven keep", "Seven Keeper", 6)
     taste = page.locator("#taste")
-    expect(taste).to_contain_text(re.compile("Over 4 films you give 2.62 ★; everyone gives the same films"))
-    for heading in ("How you rate", "By genre", "Your most unusual ratings", "Where you agree with everyone"):
+    expect(taste).to_contain_text(re.compile("Over 5 films you give 2.70 ★; everyone gives the same films"))
+    for heading in (
+        "How you rate",
+        "By year",
+        "By genre",
+        "By decade",
+        "Your most unusual ratings",
+        "Where you agree with everyone",
+    ):
         expect(taste.get_by_role("heading", name=heading)).to_be_visible()
-    assert "5 stars 25%" in taste.get_by_role("img").first.get_attribute("aria-label")
+    assert "5 stars 20%" in taste.get_by_role("img").first.get_attribute("aria-label")
+    decades = taste.locator("section", has=page.get_by_role("heading", name="By decade")).locator("tbody tr")
+    expect(decades.get_by_role("rowheader")).to_have_text(["1930s 2"])
+    expect(decades.locator("td")).to_have_text(["4.0", "3.3", ""])
+    years = taste.get_by_role("img", name="By year of release, 1930 to 1995: kinder than everyone in 1 of 5 years")
+    expect(years.locator(".good, .low")).to_have_count(5)
 
 
 @both_looks

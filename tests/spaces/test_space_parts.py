@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,13 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from filters import Choices
-from limits import Busy, Limits, RateLimit
+from filters import RENOWN, Choices
 from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings
 
 from reel import demo
+from reel.ranking import renown
 from tests.documents import blocks
 from tests.spaces.fake_recommender import FakeRecommender
 
@@ -52,6 +51,20 @@ def test_every_filter_is_kept(service: Service) -> None:
     years = [row["year"] for row in found(sort="Oldest") if row["year"]]
     assert years == sorted(years)
     assert found(mood="Cautious") != found(mood="Adventurous")
+
+
+def test_well_known_films_gain_unless_expected_ratings_alone_are_asked_for(service: Service) -> None:
+    films = service.recommender.catalogue.films
+    known = dict(zip(films["film_id"], renown(films["rating_count"].to_numpy()), strict=True))
+
+    def worths(points: float, **named: object) -> list[float]:
+        found = service.recommend(RATED, top=100, **named).films
+        return [round(film.expected_rating + points * known[film.film_id], 9) for film in found]
+
+    alone, best = worths(0, sort="Expected rating"), worths(RENOWN)
+    assert alone == sorted(alone, reverse=True)
+    assert best == sorted(best, reverse=True)
+    assert worths(0) != alone
 
 
 def test_pages_and_looks(service: Service) -> None:
@@ -97,15 +110,6 @@ def test_what_is_taken_home_is_safe_and_read_again(service: Service, tmp_path: P
     assert service.recommender.read_history(saved).ratings == list(RATED.ratings)
 
 
-def test_limits() -> None:
-    limit = RateLimit(per_second=0.001, burst=2)
-    limit.take("a"), limit.take("a"), limit.take("b")
-    with pytest.raises(Busy, match="wait a moment"):
-        limit.take("a")
-    with pytest.raises(Busy, match="took too long"):
-        Limits(seconds=0.05).within(time.sleep, 0.3)
-
-
 def readme_example(client: Client, folder: Path) -> None:
     """The Python of the Space's README, as it stands, with the page of this test as the Space that it names."""
     (code,) = blocks("spaces/movie_recommender/README.md", "python")
@@ -148,6 +152,8 @@ def test_programs_use_the_endpoints(tmp_path: Path) -> None:
             client.predict(handle_file(export), api_name="/read_export")
         with pytest.raises(Exception, match="expected a list"):
             client.predict([{"film": 1}], ["film-1"], api_name="/predict")
+        with pytest.raises(Exception, match="'nowhere' is no film of the catalogue"):
+            client.predict(ratings, ["film-1", "nowhere"], api_name="/predict")
         json.dumps(client.predict(ratings, ["film-1"], api_name="/predict"))
     finally:
         app.close(verbose=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import time
@@ -14,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.errors import UserError
-from data_prep.member import archive
+from data_prep.matching import Match, TitleMatcher
+from data_prep.member import archive, export
 from data_prep.member.export import main, read_export, read_history
 from tests.data_prep.member.export_cases import DIARY, FILMS, HEAT, RATINGS, WATCHED, adds_up, rows, zipped
+from tests.data_prep.member.feed_cases import entry, feed
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -160,6 +163,66 @@ def test_the_budget_of_bytes_and_time(tmp_path: Path) -> None:
     late = archive.Budget(path, deadline=time.monotonic() - 1)
     with pytest.raises(UserError, match="seconds to read"):
         late.take()
+
+
+NAMES = [f"Film {number}" for number in range(40)]
+LONG = {
+    "ratings.csv": (RATINGS + rows(*(f"2024-01-01,{name},1990,u,4" for name in NAMES))).encode(),
+    "history.json": json.dumps({"history": [{"title": name, "year": 1990, "rating": 8} for name in NAMES]}).encode(),
+    "feed.xml": feed(*(entry(name, 1990, movie=None, slug=f"film-{i}") for i, name in enumerate(NAMES))),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_the_time_of_matching_counts(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / name
+    path.write_bytes(LONG[name])
+    adds_up(read_history(path, FILMS))
+    asked = []
+
+    def slow(*_: object) -> Match:
+        asked.append(time.sleep(0.05))
+        return Match(None, "not in the catalogue")
+
+    monkeypatch.setattr(archive, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(TitleMatcher, "identify", slow)
+    with pytest.raises(UserError, match="seconds to read"):
+        read_history(path, FILMS)
+    assert 0 < len(asked) <= 11
+
+
+@pytest.mark.parametrize(("name", "parser"), [("history.json", "parse_history"), ("feed.xml", "parse_feed")])
+def test_the_time_of_parsing_counts(tmp_path: Path, name: str, parser: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / name
+    path.write_bytes(LONG[name])
+    quick = getattr(export, parser)
+
+    def slow(*arguments: object) -> object:
+        time.sleep(0.2)
+        return quick(*arguments)
+
+    monkeypatch.setattr(archive, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(export, parser, slow)
+    with pytest.raises(UserError, match="seconds to read"):
+        read_history(path, FILMS)
+
+
+def test_what_belongs_to_the_catalogue_takes_none_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_bytes((RATINGS + HEAT).encode())
+    prepare = TitleMatcher.prepare
+    monkeypatch.setattr(archive, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(TitleMatcher, "prepare", lambda matcher: (time.sleep(0.3), prepare(matcher)))
+    assert read_export(path, FILMS).history
+
+
+def test_a_title_without_end_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps({"history": [{"title": "a" * 10_000_000, "year": 1990, "rating": 8}]}))
+    started = time.monotonic()
+    with pytest.raises(UserError, match="entry 1 of history"):
+        read_history(path, FILMS)
+    assert time.monotonic() - started < 3
 
 
 @SLOW
