@@ -44,7 +44,7 @@ from reel import UserError  # noqa: E402
 
 WAITING_LIMIT = 64  # events that may wait in the queue before visitors are asked to try again
 MODEL_RUNS = 2  # recommendations computed at the same time
-SESSIONS = 100  # tabs whose ratings are kept, the last ones used: Gradio's own record of one takes .32 MB
+SESSIONS = 300  # tabs whose ratings are kept, the last ones used
 
 HEADER = """<header class="masthead"><h1>Reel</h1>
 <p>Tell it what you thought of a few films. It tells you what to watch next.</p>
