@@ -129,7 +129,7 @@ def count(sent: Any, most: int) -> int:
     Raises:
         UserError: it is no number.
     """
-    if not isinstance(sent, (int, float)) or not math.isfinite(sent):
+    if not isinstance(sent, int) and not (isinstance(sent, float) and math.isfinite(sent)):
         raise UserError(f"{json.dumps(sent, default=str)[:80]}: expected a number of films, at most {most:,}")
     return max(1, min(int(sent), most))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ import pytest
 
 pytest.importorskip("gradio")
 
+from api import count
 from filters import RENOWN, Choices
 from service import Service
 from session import Session
 from takeaway import everything_json, letterboxd_list, letterboxd_ratings
 
+from data_prep.errors import UserError
 from reel import demo
 from reel.ranking import renown
 from tests.documents import blocks
@@ -157,6 +160,17 @@ def test_programs_use_the_endpoints(tmp_path: Path) -> None:
         json.dumps(client.predict(ratings, ["film-1"], api_name="/predict"))
     finally:
         app.close(verbose=False)
+
+
+@pytest.mark.parametrize(("sent", "films"), [(5, 5), (0, 1), (-3, 1), (2.7, 2), (10**400, 50)])
+def test_a_number_of_films(sent: float, films: int) -> None:
+    assert count(sent, 50) == films
+
+
+@pytest.mark.parametrize("sent", [math.inf, math.nan, "5", None, [5]])
+def test_what_is_no_number_of_films(sent: Any) -> None:
+    with pytest.raises(UserError, match="expected a number of films"):
+        count(sent, 50)
 
 
 def test_the_languages_are_counted_once(service: Service) -> None:
