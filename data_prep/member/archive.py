@@ -22,9 +22,7 @@ from data_prep.errors import UserError
 # What is read of an export. deleted/ and orphaned/ hold files of the same names that are not the member's history.
 KNOWN_FILES = ("ratings.csv", "diary.csv", "watched.csv", "watchlist.csv", "likes/films.csv")
 _OTHER_FOLDERS = {"deleted", "orphaned", "lists", "likes", "__MACOSX"}
-REMEDY = (
-    "give the ZIP from Letterboxd's settings (Data, Export your data), its unpacked folder, ratings.csv or diary.csv"
-)
+REMEDY = "give the ZIP from Letterboxd's settings (Data, Export your data), or its ratings.csv or diary.csv"
 
 MAX_FILE_BYTES = 20_000_000  # of the given file, and of each CSV; large exports have about 2 MB
 MAX_UNPACKED_BYTES = 100_000_000  # of all members together
