@@ -180,6 +180,11 @@ class TitleMatcher:
             for title in {normalise_title(title) for title in film.titles}:
                 self._by_title[title].append(film)
 
+    @classmethod
+    def of(cls, films: pl.DataFrame | TitleMatcher) -> TitleMatcher:
+        """The matcher of some films, which may be one already."""
+        return films if isinstance(films, TitleMatcher) else cls(films)
+
     def prepare(self) -> None:
         """Make now what is otherwise made for the first title that is not found to the letter."""
         _ = self._by_spelling

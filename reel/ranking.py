@@ -98,6 +98,22 @@ def renown(rating_counts: np.ndarray) -> np.ndarray:
     return (logs - logs.mean()) / max(float(logs.std()), 1e-6)
 
 
+def points_of_renown(rating_counts: np.ndarray, popularity: float) -> np.ndarray:
+    """
+    Rating points that films gain for being well known, or for being little seen, `(films,)`.
+
+    Args:
+        rating_counts (`np.ndarray` of shape `(films,)`): of the whole catalogue.
+        popularity (`float`): -1..1, points for every standard deviation of `renown`.
+
+    Raises:
+        UserError: another popularity.
+    """
+    if not -1 <= popularity <= 1:
+        raise UserError(f"popularity {popularity:g}: must be from -1 (little seen) to 1 (well known)")
+    return popularity * renown(rating_counts)
+
+
 def diverse_order(worths: np.ndarray, vectors: np.ndarray, diversity: float) -> np.ndarray:
     """
     Maximal marginal relevance (Carbonell and Goldstein, 1998): one film after another, each the one with the largest

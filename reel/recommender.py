@@ -27,7 +27,7 @@ from reel.filters import FilmFilter, genres_of
 from reel.influence import influences
 from reel.loading import from_hub, load_model
 from reel.memories import Memories
-from reel.ranking import DIVERSE_POOL, Ranking, diverse_order, renown, worth
+from reel.ranking import DIVERSE_POOL, Ranking, diverse_order, points_of_renown, worth
 from training.metrics import RATING_VALUES as RATINGS
 from training.metrics import REWARD_RATING
 from training.quiet import quiet_transformers
@@ -291,8 +291,7 @@ class Recommender:
             exact (`int`, *optional*): a model that can ranks all films at a glance, by its prior, and so many of the
                 best again in full: in a fraction of the time, and what differs is far down.
         """
-        if not -1 <= popularity <= 1:
-            raise UserError(f"popularity {popularity:g}: must be from -1 (little seen) to 1 (well known)")
+        points = points_of_renown(self.catalogue.films["rating_count"].to_numpy(), popularity)
         if not 0 <= diversity <= 1:
             raise UserError(f"diversity {diversity:g}: must be from 0 to 1")
         history_films, history_ratings = self._rows(history)
@@ -303,7 +302,7 @@ class Recommender:
             candidates = self._best_on_average(candidates, max(at_least, SHORTLISTS[self.model.config.model_type]))
         if not len(candidates):
             return Ranking(candidates, np.empty((0, 10), dtype=np.float32))
-        points = popularity * renown(self.catalogue.films["rating_count"].to_numpy())[candidates]
+        points = points[candidates]
         if exact is None or not self.reads_on or len(candidates) <= exact:
             probabilities = self._predict(history_films, history_ratings, candidates)
             worths = worth(probabilities, caution, by) + points

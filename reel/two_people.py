@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reel.filters import FilmFilter
-from reel.ranking import renown
+from reel.ranking import points_of_renown
 from training.metrics import RATING_VALUES as RATINGS
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def films_for_two(
         return []
     both = first.probabilities, recommender.predict(histories[1], films)
     expected = np.stack([both[0] @ RATINGS, both[1] @ RATINGS])
-    points = popularity * renown(recommender.catalogue.films["rating_count"].to_numpy())[first.rows]
+    points = points_of_renown(recommender.catalogue.films["rating_count"].to_numpy(), popularity)[first.rows]
     order = np.lexsort((-expected.mean(0), -(expected.min(0) + points)))[:top]
     rows = recommender.catalogue.films[first.rows[order]]
     return [

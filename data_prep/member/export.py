@@ -38,7 +38,7 @@ def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
         UserError: `path` is nothing of the kind, damaged, or larger than an export can be.
     """
     path = Path(path)
-    matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
+    matcher = TitleMatcher.of(films)
     matcher.prepare()  # what belongs to the catalogue takes none of the export's time
     budget = Budget(path)
     files, single = read_files(path, budget)
@@ -60,7 +60,7 @@ def read_history(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export
         UserError: as `read_export`; or broken JSON, JSON of another shape, or XML that is no feed.
     """
     path = Path(path)
-    matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
+    matcher = TitleMatcher.of(films)
     if path.is_file():
         budget = Budget(path)
         try:

@@ -145,7 +145,7 @@ def match_history(
     Raises:
         UserError: content of another shape, or more of it than one person can have rated.
     """
-    matcher = films if isinstance(films, TitleMatcher) else TitleMatcher(films)
+    matcher = TitleMatcher.of(films)
     budget = budget or Budget(path)
     budget.take()
     export = Export(

@@ -11,9 +11,10 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import StateHolder
 from gradio_client.utils import is_file_obj_with_meta, traverse
-from limits import Busy, Limits, Visitors, network
+from limits import Busy, Limits, Visitors, address
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -150,7 +151,7 @@ class Door:
 
     def _count(self, scope: Scope, megabytes: float) -> None:
         try:
-            self.limits.megabytes.take(network(scope["client"][0]) if scope["client"] else "", megabytes)
+            self.limits.megabytes.take(address(HTTPConnection(scope)), megabytes)
         except Busy as error:
             raise HTTPException(429, str(error)) from None
 

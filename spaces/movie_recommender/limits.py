@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+from starlette.requests import HTTPConnection
 
 from reel import UserError
 
@@ -134,10 +135,14 @@ def network(host: str) -> str:
         known = ipaddress.ip_address(host)
     except ValueError:
         return host
-    return host if known.version == 4 else str(ipaddress.ip_network((int(known), 64), strict=False))
+    if known.version == 4:
+        return host
+    if known.ipv4_mapped:  # as a server that listens on IPv6 writes IPv4
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((int(known), 64), strict=False))
 
 
-def address(request: gr.Request) -> str:
+def address(request: gr.Request | HTTPConnection) -> str:
     """Where a request comes from; behind proxies, see `gate.trust_proxies`."""
     return network(request.client.host) if request.client else ""
 

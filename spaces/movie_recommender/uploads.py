@@ -42,22 +42,16 @@ def upload_field(**options: Any) -> gr.File:
 
 @contextmanager
 def discarded(upload: str | None, folder: Path) -> Iterator[None]:
-    """Whatever happens in between, an upload is gone afterwards."""
+    """Whatever happens in between, an upload and the folder that Gradio made for it are gone afterwards; anything
+    outside `folder` is left alone."""
     try:
         yield
     finally:
-        if upload is not None:
-            discard(Path(upload), folder)
-
-
-def discard(upload: Path, folder: Path) -> None:
-    """Delete an upload and the folder Gradio made for it; anything outside `folder` is left alone."""
-    upload = upload.resolve()
-    if folder not in upload.parents:
-        return
-    upload.unlink(missing_ok=True)
-    if upload.parent != folder:
-        shutil.rmtree(upload.parent, ignore_errors=True)
+        path = Path(upload).resolve() if upload is not None else folder
+        if folder in path.parents:
+            path.unlink(missing_ok=True)
+            if path.parent != folder:
+                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def sweep(folder: Path, older_than: float = ABANDONED_AFTER) -> None:

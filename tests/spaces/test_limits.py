@@ -104,6 +104,7 @@ def test_an_address_is_a_customers() -> None:
     assert network("192.0.2.1") == "192.0.2.1"
     assert network("2001:db8:1:2:3::4") == network("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
     assert network("2001:db8:1:3::") != network("2001:db8:1:2::")
+    assert network("::ffff:192.0.2.1") == "192.0.2.1"
     assert network("unix") == "unix"
 
 
