@@ -38,7 +38,15 @@ from training.trainer import RatingTrainer, RatingTrainingArguments
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
 # Entries of a config that a checkpoint's weights depend on.
-SHAPE = ("num_films", "num_features", "hidden_size", "num_hidden_layers", "num_attention_heads", "factor_size")
+SHAPE = (
+    "num_films",
+    "num_features",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "factor_size",
+    "tower_size",
+)
 
 
 @dataclass
@@ -48,7 +56,8 @@ class FilmTokenGPT2Arguments:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
             film does not have yet.
-        hidden_size, num_hidden_layers, num_attention_heads, factor_size, dropout, film_dropout, embedding_shrinkage:
+        hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
+        embedding_shrinkage:
             see `FilmTokenGPT2Config`.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
@@ -60,6 +69,7 @@ class FilmTokenGPT2Arguments:
     num_hidden_layers: int = field(default=3, metadata={"help": "transformer blocks"})
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
+    tower_size: int = field(default=128, metadata={"help": "width of the towers of users and films"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
@@ -78,6 +88,7 @@ class FilmTokenGPT2Arguments:
             num_hidden_layers=self.num_hidden_layers,
             num_attention_heads=self.num_attention_heads,
             factor_size=self.factor_size,
+            tower_size=self.tower_size,
             content_size=min(CONTENT_SIZE, num_features),
             dropout=self.dropout,
             film_dropout=self.film_dropout,

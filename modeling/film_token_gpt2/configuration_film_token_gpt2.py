@@ -14,6 +14,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         num_hidden_layers (`int`, defaults to 3): transformer blocks.
         num_attention_heads (`int`, defaults to 4): attention heads; must divide `hidden_size`.
         factor_size (`int`, defaults to 32): numbers in a user's taste, and in a film's loadings.
+        tower_size (`int`, defaults to 128): width of the user's tower, what ratings add up to, and of the film vectors
+            that it meets.
         content_size (`int`, defaults to 64): numbers that stand for a film's features in the space of likings.
         liking_variance (`float`, defaults to 0.6): variance of what a user feels about the films of one corner of that
             space, in squared ratings; 0 leaves likings out.
@@ -40,6 +42,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         num_hidden_layers: int = 3,
         num_attention_heads: int = 4,
         factor_size: int = 32,
+        tower_size: int = 128,
         content_size: int = 64,
         liking_variance: float = 0.6,
         liking_reach: float = 0.13,
@@ -54,10 +57,10 @@ class FilmTokenGPT2Config(PreTrainedConfig):
     ):
         if num_films < 1 or num_features < 1:
             raise ValueError(f"num_films and num_features must be at least 1, got {num_films} and {num_features}")
-        if min(hidden_size, num_hidden_layers, num_attention_heads, factor_size) < 1:
+        if min(hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size) < 1:
             raise ValueError(
-                "hidden_size, num_hidden_layers, num_attention_heads and factor_size must be at least 1, got "
-                f"{hidden_size}, {num_hidden_layers}, {num_attention_heads} and {factor_size}"
+                "hidden_size, num_hidden_layers, num_attention_heads, factor_size and tower_size must be at least 1, "
+                f"got {hidden_size}, {num_hidden_layers}, {num_attention_heads}, {factor_size} and {tower_size}"
             )
         if hidden_size % num_attention_heads:
             raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
@@ -83,6 +86,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
         self.factor_size = factor_size
+        self.tower_size = tower_size
         self.content_size = content_size
         self.liking_variance = liking_variance
         self.liking_reach = liking_reach

@@ -24,6 +24,9 @@ class Films(NamedTuple):
     """What the model knows of the films at some positions."""
 
     tokens: torch.Tensor  # (..., hidden_size)
+    # (..., 3, tower_size): what having been rated above expectation adds to a user's tower, and having been chosen;
+    # and what the tower meets when the film is to be rated.
+    vectors: torch.Tensor
     log_shares: torch.Tensor  # (..., 10), log of the smoothed shares of the ratings 1..10 among training users
     intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
     process: ProcessFilms
@@ -34,9 +37,9 @@ class Films(NamedTuple):
         return self.log_shares.softmax(-1)
 
     def at(self, rows: torch.Tensor, with_tokens: bool = True) -> "Films":
-        """Those in some rows of what is known of all films; without tokens, those are zero-wide."""
-        tokens = self.tokens if with_tokens else self.tokens[:, :0]
-        return Films(tokens[rows], self.log_shares[rows], self.intercepts[rows], self.process.at(rows))
+        """Those in some rows of what is known of all films; without tokens, those and vectors are zero-wide."""
+        tokens, vectors = (self.tokens, self.vectors) if with_tokens else (self.tokens[:, :0], self.vectors[..., :0])
+        return Films(tokens[rows], vectors[rows], self.log_shares[rows], self.intercepts[rows], self.process.at(rows))
 
 
 class FilmTables(PreTrainedModel):
@@ -74,6 +77,8 @@ class FilmTables(PreTrainedModel):
         self.feature_projection = nn.Linear(config.num_features, width)
         self.film_embedding = nn.Embedding(config.num_films, width)
         self.statistics_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
+        self.vector_embedding = nn.Embedding(config.num_films, 3 * config.tower_size)
+        self.vector_projection = nn.Linear(width, config.tower_size)
 
         # What a film's content adds to what the factor model has of it: to its intercept, loadings, choices and place,
         # and to the logs of its noise variance and of how strong its likings are.
@@ -135,8 +140,9 @@ class FilmTables(PreTrainedModel):
         self.film_factors = torch.cat([self.film_factors, self._by_features(self.feature_weights, film_features)])
         self.rating_histogram = F.pad(self.rating_histogram, (0, 0, 0, added))
         # Without ratings an embedding counts for nothing, whatever it is.
-        self.film_embedding = nn.Embedding.from_pretrained(
-            F.pad(self.film_embedding.weight, (0, 0, 0, added)), freeze=False
+        self.film_embedding, self.vector_embedding = (
+            nn.Embedding.from_pretrained(F.pad(table.weight, (0, 0, 0, added)), freeze=False)
+            for table in (self.film_embedding, self.vector_embedding)
         )
         self.config.num_films += added
 
@@ -150,6 +156,7 @@ class FilmTables(PreTrainedModel):
         films = [self._films(chunk) for chunk in chunks]
         return Films(
             tokens=torch.cat([part.tokens for part in films]),
+            vectors=torch.cat([part.vectors for part in films]),
             log_shares=torch.cat([part.log_shares for part in films]),
             intercepts=torch.cat([part.intercepts for part in films]),
             process=ProcessFilms(*map(torch.cat, zip(*(part.process for part in films), strict=True))),
@@ -159,7 +166,7 @@ class FilmTables(PreTrainedModel):
     def film_vectors(self) -> torch.Tensor:
         """The film space: what features and training say of every film's content, `(num_films, hidden_size)`."""
         everything = torch.arange(self.config.num_films, device=self.film_features.device)
-        return self._content(everything, torch.ones_like(self.film_features[:, 0]), leave_one_out=False)
+        return self._content(everything, self._trust(everything, leave_one_out=False))
 
     def _films(
         self,
@@ -170,7 +177,8 @@ class FilmTables(PreTrainedModel):
     ) -> Films:
         """
         What is known of `film_ids` (-1 is padding); `own_ratings` (same shape, 1..10) are taken out of the statistics,
-        `factors` (..., 2 * factor_size + 2) are in the place of the model's own. Without tokens, those are zero-wide.
+        `factors` (..., 2 * factor_size + 2) are in the place of the model's own. Without tokens, those and vectors
+        are zero-wide.
         """
         distinct, positions = film_ids.clamp(min=0).unique(return_inverse=True)
         known = torch.ones_like(self.film_factors[distinct, 0])
@@ -182,7 +190,8 @@ class FilmTables(PreTrainedModel):
             guesses = self._by_features(self.feature_weights, self.film_features[distinct])
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
         # What is said of films' content is computed once per distinct film, not once per rating.
-        content = self._content(distinct, known, own_ratings is not None)
+        trust = known * self._trust(distinct, own_ratings is not None)
+        content = self._content(distinct, trust)
         intercepts, process = self._process(film_ids, distinct, positions, factors, content)
 
         histogram = F.embedding(positions, self.rating_histogram[distinct])
@@ -193,7 +202,7 @@ class FilmTables(PreTrainedModel):
         overall = self._overall_shares()
         log_shares = ((histogram + HISTOGRAM_SMOOTHING * overall) / (counts + HISTOGRAM_SMOOTHING)).log()
 
-        tokens = histogram.new_empty(*film_ids.shape, 0)
+        tokens, vectors = histogram.new_empty(*film_ids.shape, 0), histogram.new_empty(*film_ids.shape, 3, 0)
         if with_tokens:
             mean, shrinkage = self.config.mean_rating, self.config.film_shrinkage
             means = (self._mean_rating(histogram)[..., None] + shrinkage * mean) / (counts + shrinkage)
@@ -209,7 +218,11 @@ class FilmTables(PreTrainedModel):
                 dim=-1,
             )
             tokens = F.embedding(positions, content) + self.statistics_projection(statistics)
-        return Films(tokens, log_shares, intercepts, process)
+            vectors = F.embedding(positions, trust[:, None] * self.vector_embedding(distinct)).unflatten(-1, (3, -1))
+            # What a film's token says of it as well: of a new film, all there is.
+            told = self.vector_projection(tokens)
+            vectors = torch.cat([vectors[..., :2, :], (vectors[..., 2, :] + told)[..., None, :]], dim=-2)
+        return Films(tokens, vectors, log_shares, intercepts, process)
 
     def _process(
         self,
@@ -244,14 +257,14 @@ class FilmTables(PreTrainedModel):
             )
             return (intercepts + raised)[..., 0], process
 
-    def _content(self, film_ids: torch.Tensor, known: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
-        """
-        What features and training say a film is like: `(films, hidden_size)`. A film's own embedding counts as far as
-        training ratings speak for it; with few of them, the film is what its features say. `known` (films) is 0 for
-        films read as new.
-        """
+    def _trust(self, film_ids: torch.Tensor, leave_one_out: bool) -> torch.Tensor:
+        """How much films' learned embeddings count, `(films,)`: as far as training ratings speak for them. With few of
+        them, a film is what its features say."""
         counts = (self.rating_histogram[film_ids].sum(-1) - int(leave_one_out)).clamp(min=0)
-        trust = known * counts / (counts + self.config.embedding_shrinkage)
+        return counts / (counts + self.config.embedding_shrinkage)
+
+    def _content(self, film_ids: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
+        """What features and training say a film is like: `(films, hidden_size)`; `trust` as in `_trust`."""
         return self.feature_projection(self.film_features[film_ids]) + trust[:, None] * self.film_embedding(film_ids)
 
     def _by_features(self, weights: torch.Tensor, features: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from .films import NUM_RATINGS, Films, FilmTables
 from .own_scale import SIZE as OWN_SCALE_SIZE
 from .own_scale import on_own_scale
 from .taste_process import Belief, Kernel, ProcessFilms, Reading, add_rating, covariance, expect, read_ratings
+from .user_tower import UserTower
 
 # Ratings of prior weight in what is seen of a user's habits.
 USER_SHRINKAGE = 10.0
@@ -50,6 +51,7 @@ class UserState(NamedTuple):
     tastes: torch.Tensor  # (..., factor_size), mean of what is believed of the user's taste
     scales: torch.Tensor  # (...), shrunk root mean square of the surprises so far, in standard deviations
     habits: torch.Tensor  # (..., 10), log of how often the user gives each rating, over how often everyone does
+    tower: torch.Tensor  # (..., tower_size), what the ratings add up to
     last_event: torch.Tensor  # (..., hidden_size), the film seen last with its rating
 
 
@@ -69,7 +71,7 @@ class Memory(NamedTuple):
     padding: torch.Tensor  # (batch, length), True where the history has ended
     users: UserState  # after the history, (batch, 1, ...)
     belief: Belief
-    sums: torch.Tensor  # (batch, 12), what `_user_states` sums up
+    sums: torch.Tensor  # (batch, 12 + tower_size), what `_user_states` sums up
 
 
 class NoPositions(nn.Module):
@@ -89,7 +91,8 @@ class FilmTokenGPT2Model(FilmTables):
     is a fair baseline. The prior pools three opinions: the film's histogram, a Gaussian process over films
     (see `taste_process`) that holds a belief about the user, and the user's habits, which ratings they give at all.
     What the process says of each of the ten ratings is added to it, and read by the transformer, as is where the film
-    lies on the scale that the user's own ratings make.
+    lies on the scale that the user's own ratings make. Beside the transformer, what the ratings add up to meets the
+    film (see `user_tower`).
     """
 
     _supports_sdpa = True
@@ -109,6 +112,8 @@ class FilmTokenGPT2Model(FilmTables):
         self.transformer.wpe = NoPositions()  # type: ignore[assignment]
         self.transformer.wte = nn.Identity()  # type: ignore[assignment]
         self.rating_head = nn.Linear(width, NUM_RATINGS)
+        self.user_tower = UserTower(width, config.tower_size, NUM_RATINGS)
+        self.tower_head = nn.Linear(config.tower_size, NUM_RATINGS, bias=False)
         self.leanings_head = nn.Linear(NUM_RATINGS, NUM_RATINGS, bias=False)
         # Of the prior's three opinions: constants, and slopes in the log of the history's length.
         self.prior_weights = nn.Parameter(torch.zeros(3, 2))
@@ -121,6 +126,7 @@ class FilmTokenGPT2Model(FilmTables):
             # With silent heads the model starts as its prior, and training adds to it.
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
+            init.zeros_(module.tower_head.weight)
             init.zeros_(module.leanings_head.weight)
             init.zeros_(module.kernel_scales)  # the process starts with the config's kernel
             init.copy_(module.prior_weights, torch.tensor(PRIOR_WEIGHTS)[:, None] * torch.tensor([1.0, 0.0]))
@@ -131,26 +137,29 @@ class FilmTokenGPT2Model(FilmTables):
         variance, reach = self.kernel_scales.exp()
         return Kernel(self.config.liking_variance * variance, self.config.liking_reach * reach)
 
-    def _events(self, films: Films, ratings: torch.Tensor, expected: Expectation) -> torch.Tensor:
-        """Films that were rated, with their ratings, as the part of the next token that tells of them: (...,
-        hidden_size)."""
+    def _events(self, films: Films, ratings: torch.Tensor, expected: Expectation) -> tuple[torch.Tensor, torch.Tensor]:
+        """Films that were rated, with their ratings: the part of the next token that tells of them `(...,
+        hidden_size)`, and what they add to the user's tower `(..., tower_size)`."""
         tokens = films.tokens
-        residuals = [(ratings - means)[..., None] / 2 for means in (films.intercepts, expected.means)]
-        read = torch.cat([tokens, *(tokens * residual for residual in residuals)], dim=-1)
-        return self.event_projection(read) + self.event_rating(ratings)
+        deviations, surprises = ((ratings - means) / 2 for means in (films.intercepts, expected.means))
+        read = torch.cat([tokens, tokens * deviations[..., None], tokens * surprises[..., None]], dim=-1)
+        added = self.user_tower.events(read, films.vectors[..., :2, :], deviations, ratings)
+        return self.event_projection(read) + self.event_rating(ratings), added
 
     def _user_states(self, sums: torch.Tensor, tastes: torch.Tensor, last_event: torch.Tensor) -> UserState:
-        """States from `sums` (..., 12): how many ratings, the squares of their surprises, how many of each rating."""
-        counts, squares, usage = sums.split([1, 1, NUM_RATINGS], dim=-1)
+        """States from `sums` (..., 12 + tower_size): how many ratings, the squares of their surprises, how many of
+        each rating, and what they add to the tower."""
+        counts, squares, usage, added = sums.split([1, 1, NUM_RATINGS, self.config.tower_size], dim=-1)
         overall = self._overall_shares()
         habits = ((usage + USER_SHRINKAGE * overall) / (counts + USER_SHRINKAGE)).log() - overall.log()
         scales = ((squares + USER_SHRINKAGE) / (counts + USER_SHRINKAGE)).sqrt()
-        return UserState(counts[..., 0], tastes, scales[..., 0], habits, last_event)
+        tower = self.user_tower(added, counts[..., 0])
+        return UserState(counts[..., 0], tastes, scales[..., 0], habits, tower, last_event)
 
     def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Reading, torch.Tensor]:
         """
         What was expected of each rating of a history, the state before each and after the last `(batch, length + 1)`,
-        what the process read, and, after the last, the sums `(batch, 12)`. Ratings of 0 are padding on the right;
+        what the process read, and, after the last, the sums of `_user_states`. Ratings of 0 are padding on the right;
         what follows the end of a history repeats its last state.
         """
         real = films.process.real
@@ -159,11 +168,19 @@ class FilmTokenGPT2Model(FilmTables):
             targets = self._targets(films, ratings, usage) * real[..., None]
             reading = read_ratings(films.process, targets, self.kernel)
             expected = self._expectation(films, reading.means, reading.variances)
-            sums = torch.cat([torch.ones_like(real)[..., None], reading.surprises.square()[..., None], usage], dim=-1)
-            sums = F.pad((sums * real[..., None]).cumsum(1), (0, 0, 1, 0))
+        events, added = self._events(films, ratings, expected)
+        with self._without_autocast():
+            sums = self._summands(reading.surprises, usage, added) * real[..., None]
+            sums = F.pad(sums.cumsum(1), (0, 0, 1, 0))
         start = self.event_rating.weight[0].expand(len(ratings), 1, -1)
-        events = torch.cat([start, self._events(films, ratings, expected)], dim=1)
+        events = torch.cat([start, events], dim=1)
         return expected, self._user_states(sums, reading.tastes, events), reading, sums[:, -1]
+
+    @staticmethod
+    def _summands(surprises: torch.Tensor, usage: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
+        """What ratings with these `surprises` (...), one-hot in `usage` (..., 10), add to `_user_states`' sums."""
+        numbers = torch.stack([torch.ones_like(surprises), surprises.square()], dim=-1)
+        return torch.cat([numbers, usage, added.to(surprises.dtype)], dim=-1)
 
     @staticmethod
     def _targets(films: Films, ratings: torch.Tensor, usage: torch.Tensor) -> torch.Tensor:
@@ -211,6 +228,10 @@ class FilmTokenGPT2Model(FilmTables):
             prior = prior + ((wanted - means) / variances)[..., None] * deviations
         return prior + self.leanings_head(LEANINGS_SCALE * expected.leanings)
 
+    def _added_logits(self, films: Films, users: UserState, hidden: torch.Tensor) -> torch.Tensor:
+        """What the transformer and the user's tower add to the prior."""
+        return self.rating_head(hidden) + self.tower_head(users.tower * films.vectors[..., 2, :])
+
     def forward(
         self,
         film_ids: torch.Tensor,
@@ -233,7 +254,7 @@ class FilmTokenGPT2Model(FilmTables):
         # No attention mask: padding is on the right, where a causal model cannot see it.
         inputs = self._inputs(films, users, expected)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        rating_logits = self._prior_logits(films, users, expected) + self.rating_head(hidden)
+        rating_logits = self._prior_logits(films, users, expected) + self._added_logits(films, users, hidden)
         return FilmTokenGPT2Output(rating_logits, self._mean_rating(rating_logits.softmax(-1)))
 
     # -- predicting
@@ -303,8 +324,8 @@ class FilmTokenGPT2Model(FilmTables):
         with self._without_autocast():
             belief = add_rating(memory.belief, films.process, self._targets(films, ratings, usage), self.kernel)
         surprises = (ratings - expected.means) / expected.variances.sqrt()
-        sums = memory.sums + torch.cat([torch.ones_like(surprises), surprises.square(), usage[:, 0]], dim=-1)
-        events = self._events(films, ratings, expected)
+        events, to_tower = self._events(films, ratings, expected)
+        sums = memory.sums + self._summands(surprises, usage, to_tower)[:, 0]
         users = self._user_states(sums[:, None], belief.taste()[:, None], events)
         return Memory(added, padding, users, belief, sums)
 
@@ -320,7 +341,8 @@ class FilmTokenGPT2Model(FilmTables):
         probabilities = []
         for films, expected in self._candidates(memory, candidate_films, candidates_at_once, catalogue):
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
-            rating_logits = self._prior_logits(films, memory.users, expected) + self.rating_head(hidden)
+            rating_logits = self._prior_logits(films, memory.users, expected)
+            rating_logits = rating_logits + self._added_logits(films, memory.users, hidden)
             probabilities.append(rating_logits.softmax(-1))
         return torch.cat(probabilities, dim=1)
 

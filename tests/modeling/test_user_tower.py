@@ -1,0 +1,67 @@
+"""The user's tower: a sum over ratings, whatever their order, that meets films by their own vectors."""
+
+from __future__ import annotations
+
+import torch
+
+from modeling.film_token_gpt2.user_tower import SUM_SHRINKAGE, UserTower
+from tests.modeling.toy import toy_history, toy_model
+
+
+def test_a_rating_adds_what_its_film_and_its_deviation_say():
+    torch.manual_seed(0)
+    tower = UserTower(width=4, size=3, num_ratings=10)
+    read, own = torch.randn(5, 12), torch.randn(5, 2, 3)
+    deviations, ratings = torch.randn(5), torch.tensor([1, 10, 4, 0, 7])
+    events = tower.events(read, own, deviations, ratings)
+    for place in (0, 1, 4):
+        told = tower.event_projection.weight @ read[place] + tower.event_rating.weight[ratings[place] - 1]
+        expected = told + deviations[place] * own[place, 0] + own[place, 1]
+        torch.testing.assert_close(events[place], expected)
+
+
+def test_a_sum_is_scaled_by_the_root_of_how_many_it_is_of():
+    torch.manual_seed(0)
+    tower = UserTower(width=4, size=3, num_ratings=10)
+    with torch.no_grad():
+        tower.down_projection.weight.zero_()
+        tower.down_projection.bias.zero_()
+    sums, counts = torch.randn(2, 3), torch.tensor([0.0, 90.0])
+    torch.testing.assert_close(tower(sums, counts)[0], sums[0] / SUM_SHRINKAGE**0.5)
+    torch.testing.assert_close(tower(sums, counts)[1], sums[1] / 10)
+
+
+def test_the_order_of_a_history_does_not_change_the_tower_but_for_what_was_expected():
+    model = toy_model()
+    with torch.no_grad():  # what was expected of a rating depends on those before it
+        width = model.config.hidden_size
+        model.user_tower.event_projection.weight[:, 2 * width :].zero_()
+    films, ratings = toy_history(9)
+    order = torch.randperm(9)
+    one = model.read(films, ratings).users.tower
+    other = model.read(films[:, order], ratings[:, order]).users.tower
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_without_ratings_a_films_own_vectors_count_for_nothing():
+    model = toy_model()
+    model.rating_histogram[4] = 0
+    before = model.catalogue().vectors
+    with torch.no_grad():
+        model.vector_embedding.weight[4] += 1
+        model.vector_embedding.weight[5] += 1
+    after = model.catalogue().vectors
+    assert torch.equal(after[4], before[4])
+    assert not torch.allclose(after[5], before[5])
+    assert (before[4, :2] == 0).all()
+    assert (before[4, 2] != 0).any()
+
+
+def test_the_tower_changes_what_is_predicted():
+    model = toy_model()
+    films, ratings = toy_history(6)
+    candidates = torch.arange(8).expand(2, -1)
+    before = model.predict(films, ratings, candidates)
+    with torch.no_grad():
+        model.tower_head.weight.zero_()
+    assert not torch.allclose(model.predict(films, ratings, candidates), before, atol=1e-3)
