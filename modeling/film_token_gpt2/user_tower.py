@@ -13,6 +13,8 @@ from torch import nn
 
 # Ratings of prior weight in a user's sum.
 SUM_SHRINKAGE = 10.0
+# A sum grows with the root of how many ratings it is of, up to as many as training has practised; it is then a mean.
+LONGEST_SUM = 256
 
 
 class UserTower(nn.Module):
@@ -50,5 +52,6 @@ class UserTower(nn.Module):
 
     def forward(self, sums: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """Users' vectors `(..., size)` from the sums of their events, of the same shape, and how many those are."""
-        pooled = sums / (counts + SUM_SHRINKAGE).sqrt()[..., None]
+        weight = (counts.clamp(max=LONGEST_SUM) + SUM_SHRINKAGE).sqrt() / (counts + SUM_SHRINKAGE)
+        pooled = sums * weight[..., None]
         return pooled + self.down_projection(F.silu(self.up_projection(self.norm(pooled))))

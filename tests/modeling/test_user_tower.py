@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from modeling.film_token_gpt2.user_tower import SUM_SHRINKAGE, UserTower
+from modeling.film_token_gpt2.user_tower import LONGEST_SUM, SUM_SHRINKAGE, UserTower
 from tests.modeling.toy import toy_history, toy_model
 
 
@@ -26,9 +26,12 @@ def test_a_sum_is_scaled_by_the_root_of_how_many_it_is_of():
     with torch.no_grad():
         tower.down_projection.weight.zero_()
         tower.down_projection.bias.zero_()
-    sums, counts = torch.randn(2, 3), torch.tensor([0.0, 90.0])
-    torch.testing.assert_close(tower(sums, counts)[0], sums[0] / SUM_SHRINKAGE**0.5)
-    torch.testing.assert_close(tower(sums, counts)[1], sums[1] / 10)
+    sums, counts = torch.randn(3, 3), torch.tensor([0.0, 90.0, 2 * LONGEST_SUM + SUM_SHRINKAGE])
+    none, some, many = tower(sums, counts)
+    torch.testing.assert_close(none, sums[0] / SUM_SHRINKAGE**0.5)
+    torch.testing.assert_close(some, sums[1] / 10)
+    # Of twice as many ratings as training has practised, the sum is halved.
+    torch.testing.assert_close(many, sums[2] / 2 / (LONGEST_SUM + SUM_SHRINKAGE) ** 0.5)
 
 
 def test_the_order_of_a_history_does_not_change_the_tower_but_for_what_was_expected():
