@@ -133,4 +133,7 @@ def run(
             f"validation users, {trainer.validation_protocol}: RMSE {scores['eval_rmse']:.3f} (1..10), "
             f"reward accuracy {scores['eval_reward_accuracy']:.3f}, NLL {scores['eval_nll']:.3f}"
         )
+    # Together and in order: a process that just leaves takes the connection from the others, one of which may abort.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
     return scores
