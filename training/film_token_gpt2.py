@@ -57,8 +57,7 @@ class FilmTokenGPT2Arguments:
         crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
             film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
-        embedding_shrinkage:
-            see `FilmTokenGPT2Config`.
+            embedding_shrinkage: see `FilmTokenGPT2Config`.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
@@ -69,7 +68,7 @@ class FilmTokenGPT2Arguments:
     num_hidden_layers: int = field(default=3, metadata={"help": "transformer blocks"})
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
-    tower_size: int = field(default=128, metadata={"help": "width of the towers of users and films"})
+    tower_size: int = field(default=128, metadata={"help": "width of the user's tower and of films' vectors"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(

@@ -24,9 +24,9 @@ class Films(NamedTuple):
     """What the model knows of the films at some positions."""
 
     tokens: torch.Tensor  # (..., hidden_size)
-    # (..., 3, tower_size): what having been rated above expectation adds to a user's tower, and having been chosen;
-    # and what the tower meets when the film is to be rated.
-    vectors: torch.Tensor
+    vectors: torch.Tensor  # (..., tower_size), what a user's tower meets when the film is to be rated
+    # (..., 2, tower_size), what having been rated above its intercept adds to a user's tower, and having been chosen.
+    to_tower: torch.Tensor
     log_shares: torch.Tensor  # (..., 10), log of the smoothed shares of the ratings 1..10 among training users
     intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
     process: ProcessFilms
@@ -38,8 +38,15 @@ class Films(NamedTuple):
 
     def at(self, rows: torch.Tensor, with_tokens: bool = True) -> "Films":
         """Those in some rows of what is known of all films; without tokens, those and vectors are zero-wide."""
-        tokens, vectors = (self.tokens, self.vectors) if with_tokens else (self.tokens[:, :0], self.vectors[..., :0])
-        return Films(tokens[rows], vectors[rows], self.log_shares[rows], self.intercepts[rows], self.process.at(rows))
+        tokens, vectors = (self.tokens, self.vectors) if with_tokens else (self.tokens[:, :0], self.vectors[:, :0])
+        return Films(
+            tokens[rows],
+            vectors[rows],
+            self.to_tower[rows],
+            self.log_shares[rows],
+            self.intercepts[rows],
+            self.process.at(rows),
+        )
 
 
 class FilmTables(PreTrainedModel):
@@ -149,14 +156,16 @@ class FilmTables(PreTrainedModel):
     @torch.no_grad()
     def catalogue(self, films_at_once: int = 16384) -> Films:
         """
-        What the model knows of every film, `(num_films, ...)`, with its weights as they are now. With it, `score` and
-        `glance` need not work out again for every person what is the same for all.
+        What the model knows of every film that may be rated, `(num_films, ...)`, with its weights as they are now.
+        With it, `score` and `glance` need not work out again for every person what is the same for all. `to_tower`,
+        which only films that have been rated need, is zero-wide.
         """
         chunks = torch.arange(self.config.num_films, device=self.device).split(films_at_once)
         films = [self._films(chunk) for chunk in chunks]
         return Films(
             tokens=torch.cat([part.tokens for part in films]),
             vectors=torch.cat([part.vectors for part in films]),
+            to_tower=torch.cat([part.to_tower[..., :0] for part in films]),
             log_shares=torch.cat([part.log_shares for part in films]),
             intercepts=torch.cat([part.intercepts for part in films]),
             process=ProcessFilms(*map(torch.cat, zip(*(part.process for part in films), strict=True))),
@@ -177,8 +186,8 @@ class FilmTables(PreTrainedModel):
     ) -> Films:
         """
         What is known of `film_ids` (-1 is padding); `own_ratings` (same shape, 1..10) are taken out of the statistics,
-        `factors` (..., 2 * factor_size + 2) are in the place of the model's own. Without tokens, those and vectors
-        are zero-wide.
+        `factors` (..., 2 * factor_size + 2) are in the place of the model's own. Without tokens, those and all
+        that is of towers are zero-wide.
         """
         distinct, positions = film_ids.clamp(min=0).unique(return_inverse=True)
         known = torch.ones_like(self.film_factors[distinct, 0])
@@ -202,7 +211,8 @@ class FilmTables(PreTrainedModel):
         overall = self._overall_shares()
         log_shares = ((histogram + HISTOGRAM_SMOOTHING * overall) / (counts + HISTOGRAM_SMOOTHING)).log()
 
-        tokens, vectors = histogram.new_empty(*film_ids.shape, 0), histogram.new_empty(*film_ids.shape, 3, 0)
+        tokens = vectors = histogram.new_empty(*film_ids.shape, 0)
+        to_tower = histogram.new_empty(*film_ids.shape, 2, 0)
         if with_tokens:
             mean, shrinkage = self.config.mean_rating, self.config.film_shrinkage
             means = (self._mean_rating(histogram)[..., None] + shrinkage * mean) / (counts + shrinkage)
@@ -218,11 +228,10 @@ class FilmTables(PreTrainedModel):
                 dim=-1,
             )
             tokens = F.embedding(positions, content) + self.statistics_projection(statistics)
-            vectors = F.embedding(positions, trust[:, None] * self.vector_embedding(distinct)).unflatten(-1, (3, -1))
-            # What a film's token says of it as well: of a new film, all there is.
-            told = self.vector_projection(tokens)
-            vectors = torch.cat([vectors[..., :2, :], (vectors[..., 2, :] + told)[..., None, :]], dim=-2)
-        return Films(tokens, vectors, log_shares, intercepts, process)
+            own = F.embedding(positions, trust[:, None] * self.vector_embedding(distinct)).unflatten(-1, (3, -1))
+            to_tower = own[..., :2, :]
+            vectors = own[..., 2, :] + self.vector_projection(tokens)  # of a new film, what its token says
+        return Films(tokens, vectors, to_tower, log_shares, intercepts, process)
 
     def _process(
         self,

@@ -143,17 +143,17 @@ class FilmTokenGPT2Model(FilmTables):
         tokens = films.tokens
         deviations, surprises = ((ratings - means) / 2 for means in (films.intercepts, expected.means))
         read = torch.cat([tokens, tokens * deviations[..., None], tokens * surprises[..., None]], dim=-1)
-        added = self.user_tower.events(read, films.vectors[..., :2, :], deviations, ratings)
-        return self.event_projection(read) + self.event_rating(ratings), added
+        to_tower = self.user_tower.events(read, films.to_tower, deviations, ratings)
+        return self.event_projection(read) + self.event_rating(ratings), to_tower
 
     def _user_states(self, sums: torch.Tensor, tastes: torch.Tensor, last_event: torch.Tensor) -> UserState:
         """States from `sums` (..., 12 + tower_size): how many ratings, the squares of their surprises, how many of
         each rating, and what they add to the tower."""
-        counts, squares, usage, added = sums.split([1, 1, NUM_RATINGS, self.config.tower_size], dim=-1)
+        counts, squares, usage, to_tower = sums.split([1, 1, NUM_RATINGS, self.config.tower_size], dim=-1)
         overall = self._overall_shares()
         habits = ((usage + USER_SHRINKAGE * overall) / (counts + USER_SHRINKAGE)).log() - overall.log()
         scales = ((squares + USER_SHRINKAGE) / (counts + USER_SHRINKAGE)).sqrt()
-        tower = self.user_tower(added, counts[..., 0])
+        tower = self.user_tower(to_tower, counts[..., 0])
         return UserState(counts[..., 0], tastes, scales[..., 0], habits, tower, last_event)
 
     def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Reading, torch.Tensor]:
@@ -168,19 +168,19 @@ class FilmTokenGPT2Model(FilmTables):
             targets = self._targets(films, ratings, usage) * real[..., None]
             reading = read_ratings(films.process, targets, self.kernel)
             expected = self._expectation(films, reading.means, reading.variances)
-        events, added = self._events(films, ratings, expected)
+        events, to_tower = self._events(films, ratings, expected)
         with self._without_autocast():
-            sums = self._summands(reading.surprises, usage, added) * real[..., None]
+            sums = self._summands(reading.surprises, usage, to_tower) * real[..., None]
             sums = F.pad(sums.cumsum(1), (0, 0, 1, 0))
         start = self.event_rating.weight[0].expand(len(ratings), 1, -1)
         events = torch.cat([start, events], dim=1)
         return expected, self._user_states(sums, reading.tastes, events), reading, sums[:, -1]
 
     @staticmethod
-    def _summands(surprises: torch.Tensor, usage: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
+    def _summands(surprises: torch.Tensor, usage: torch.Tensor, to_tower: torch.Tensor) -> torch.Tensor:
         """What ratings with these `surprises` (...), one-hot in `usage` (..., 10), add to `_user_states`' sums."""
         numbers = torch.stack([torch.ones_like(surprises), surprises.square()], dim=-1)
-        return torch.cat([numbers, usage, added.to(surprises.dtype)], dim=-1)
+        return torch.cat([numbers, usage, to_tower.to(surprises.dtype)], dim=-1)
 
     @staticmethod
     def _targets(films: Films, ratings: torch.Tensor, usage: torch.Tensor) -> torch.Tensor:
@@ -230,7 +230,7 @@ class FilmTokenGPT2Model(FilmTables):
 
     def _added_logits(self, films: Films, users: UserState, hidden: torch.Tensor) -> torch.Tensor:
         """What the transformer and the user's tower add to the prior."""
-        return self.rating_head(hidden) + self.tower_head(users.tower * films.vectors[..., 2, :])
+        return self.rating_head(hidden) + self.tower_head(users.tower * films.vectors)
 
     def forward(
         self,

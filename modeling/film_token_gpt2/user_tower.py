@@ -13,7 +13,8 @@ from torch import nn
 
 # Ratings of prior weight in a user's sum.
 SUM_SHRINKAGE = 10.0
-# A sum grows with the root of how many ratings it is of, up to as many as training has practised; it is then a mean.
+# A sum grows with the root of how many ratings it is of, up to as many as training practises by default; it is then a
+# mean, as larger sums would be unlike any in training.
 LONGEST_SUM = 256
 
 
@@ -41,9 +42,9 @@ class UserTower(nn.Module):
 
         Args:
             read (`torch.Tensor` of shape `(..., 3 * width)`): what is read of the rated films and their ratings.
-            own (`torch.Tensor` of shape `(..., 2, size)`): the films' own vectors, for having been rated above what is
-                expected of them, and for having been chosen.
-            deviations (`torch.Tensor` of shape `(...)`): how far above.
+            own (`torch.Tensor` of shape `(..., 2, size)`): the films' own vectors, for having been rated above what an
+                average user would give, and for having been chosen.
+            deviations (`torch.Tensor` of shape `(...)`): how far above, in stars.
             ratings (`torch.Tensor` of shape `(...)`): 1..10, and 0 for padding.
         """
         rated, chosen = own.unbind(-2)

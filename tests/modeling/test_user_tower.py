@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from modeling.film_token_gpt2.user_tower import LONGEST_SUM, SUM_SHRINKAGE, UserTower
-from tests.modeling.toy import toy_history, toy_model
+from tests.modeling.toy import NUM_FILMS, toy_history, toy_model
 
 
 def test_a_rating_adds_what_its_film_and_its_deviation_say():
@@ -49,15 +49,17 @@ def test_the_order_of_a_history_does_not_change_the_tower_but_for_what_was_expec
 def test_without_ratings_a_films_own_vectors_count_for_nothing():
     model = toy_model()
     model.rating_histogram[4] = 0
-    before = model.catalogue().vectors
+    films = torch.arange(NUM_FILMS)
+    before = model._films(films)
     with torch.no_grad():
         model.vector_embedding.weight[4] += 1
         model.vector_embedding.weight[5] += 1
-    after = model.catalogue().vectors
-    assert torch.equal(after[4], before[4])
-    assert not torch.allclose(after[5], before[5])
-    assert (before[4, :2] == 0).all()
-    assert (before[4, 2] != 0).any()
+    after = model._films(films)
+    for part in ("vectors", "to_tower"):
+        assert torch.equal(getattr(after, part)[4], getattr(before, part)[4])
+        assert not torch.allclose(getattr(after, part)[5], getattr(before, part)[5])
+    assert (before.to_tower[4] == 0).all()
+    assert (before.vectors[4] != 0).any()
 
 
 def test_the_tower_changes_what_is_predicted():
