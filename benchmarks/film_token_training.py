@@ -176,7 +176,7 @@ def speed(config: FilmTokenGPT2Config, batches: Sequence[tuple[np.ndarray, int]]
 def useful_flop(config: FilmTokenGPT2Config, lengths: np.ndarray, distinct_films: int) -> float:
     """Operations of the products in a step on histories of `lengths` `(histories,)`, forward and backward."""
     width, size, tower = config.hidden_size, config.factor_size, config.tower_size
-    numbers = (10 + size + 4) + (4 + size + 2 * 10 + OWN_SCALE_SIZE)  # read of a film's statistics, and of a user
+    numbers = (10 + size + 4) + (5 + size + 2 * 10 + OWN_SCALE_SIZE)  # read of a film's statistics, and of a user
     block = 12 * width**2
     of_tower = 3 * width * tower + 4 * tower**2 + width * tower + 10 * tower
     per_rating = config.num_hidden_layers * block + numbers * width + 3 * width**2 + 10 * width + 10**2 + of_tower

@@ -34,9 +34,12 @@ from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
 from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
+from training.user_tower import PASSES, fit_user_tower
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
+# Of a run's minutes, what the user's tower may have by itself.
+TOWER_SHARE = 0.1
 # Entries of a config that a checkpoint's weights depend on.
 SHAPE = (
     "num_films",
@@ -58,6 +61,8 @@ class FilmTokenGPT2Arguments:
             film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
             embedding_shrinkage: see `FilmTokenGPT2Config`.
+        tower_passes (`int`): passes over the ratings in which the user's tower is trained by itself before all else,
+            in a tenth of `max_minutes` at most.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
@@ -69,6 +74,7 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
     tower_size: int = field(default=128, metadata={"help": "width of the user's tower and of films' vectors"})
+    tower_passes: int = field(default=PASSES, metadata={"help": "passes over the ratings for the user's tower alone"})
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
@@ -77,6 +83,8 @@ class FilmTokenGPT2Arguments:
     muon: bool = field(default=True, metadata={"help": "train the transformer's matrices by Muon"})
 
     def __post_init__(self):
+        if self.tower_passes < 0:
+            raise ValueError(f"tower_passes must be at least 0, got {self.tower_passes}")
         self.model_config(num_films=1, num_features=1)  # refuses what does not fit together before anything is loaded
 
     def model_config(self, num_films: int, num_features: int) -> FilmTokenGPT2Config:
@@ -205,6 +213,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     factors = film_factors(histories, features, model_args.factor_size, args)
     trainer = make_trainer(model_args, args, started, features, factors)
     model: Any = trainer.model
+    if checkpoint is None and model_args.tower_passes:
+        user_tower(model, histories, model_args.tower_passes, args)
     announce(started, args, model, "from a config, as there are no pretrained ones")
     trainer.clock.elapsed_before = time.monotonic() - begun  # the minutes are those of all that learns from ratings
 
@@ -230,6 +240,17 @@ def film_factors(histories: Histories, features: np.ndarray, rank: int, args: Ra
         sent = broadcast(table.to(args.device))
         table.copy_(sent)
     return factors
+
+
+def user_tower(model: FilmTokenGPT2Model, histories: Histories, passes: int, args: RatingTrainingArguments) -> None:
+    """The user's tower and films' own vectors, trained by the first process and sent to the others."""
+    if args.process_index == 0:
+        seconds = None if args.max_minutes is None else TOWER_SHARE * 60 * args.max_minutes
+        with progress("user's tower", passes) as advance:
+            fit_user_tower(model, histories, passes=passes, seconds=seconds, seed=args.seed, progress=advance)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.copy_(broadcast(weights.detach()))
 
 
 def main(arguments: Sequence[str]) -> None:

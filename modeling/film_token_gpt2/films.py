@@ -23,6 +23,7 @@ LOADINGS_SCALE = 8.0
 class Films(NamedTuple):
     """What the model knows of the films at some positions."""
 
+    trust: torch.Tensor  # (...), how much its own vectors count, 0..1
     tokens: torch.Tensor  # (..., hidden_size)
     vectors: torch.Tensor  # (..., tower_size), what a user's tower meets when the film is to be rated
     # (..., 2, tower_size), what having been rated above its intercept adds to a user's tower, and having been chosen.
@@ -40,6 +41,7 @@ class Films(NamedTuple):
         """Those in some rows of what is known of all films; without tokens, those and vectors are zero-wide."""
         tokens, vectors = (self.tokens, self.vectors) if with_tokens else (self.tokens[:, :0], self.vectors[:, :0])
         return Films(
+            self.trust[rows],
             tokens[rows],
             vectors[rows],
             self.to_tower[rows],
@@ -163,6 +165,7 @@ class FilmTables(PreTrainedModel):
         chunks = torch.arange(self.config.num_films, device=self.device).split(films_at_once)
         films = [self._films(chunk) for chunk in chunks]
         return Films(
+            trust=torch.cat([part.trust for part in films]),
             tokens=torch.cat([part.tokens for part in films]),
             vectors=torch.cat([part.vectors for part in films]),
             to_tower=torch.cat([part.to_tower[..., :0] for part in films]),
@@ -175,7 +178,12 @@ class FilmTables(PreTrainedModel):
     def film_vectors(self) -> torch.Tensor:
         """The film space: what features and training say of every film's content, `(num_films, hidden_size)`."""
         everything = torch.arange(self.config.num_films, device=self.film_features.device)
-        return self._content(everything, self._trust(everything, leave_one_out=False))
+        return self._content(everything, self.film_trust())
+
+    @torch.no_grad()
+    def film_trust(self) -> torch.Tensor:
+        """How much films' learned embeddings count, `(num_films,)`, 0..1."""
+        return self._trust(torch.arange(self.config.num_films, device=self.film_features.device), leave_one_out=False)
 
     def _films(
         self,
@@ -231,7 +239,7 @@ class FilmTables(PreTrainedModel):
             own = F.embedding(positions, trust[:, None] * self.vector_embedding(distinct)).unflatten(-1, (3, -1))
             to_tower = own[..., :2, :]
             vectors = own[..., 2, :] + self.vector_projection(tokens)  # of a new film, what its token says
-        return Films(tokens, vectors, to_tower, log_shares, intercepts, process)
+        return Films(trust[positions], tokens, vectors, to_tower, log_shares, intercepts, process)
 
     def _process(
         self,

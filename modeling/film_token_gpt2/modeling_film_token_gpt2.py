@@ -92,7 +92,7 @@ class FilmTokenGPT2Model(FilmTables):
     (see `taste_process`) that holds a belief about the user, and the user's habits, which ratings they give at all.
     What the process says of each of the ten ratings is added to it, and read by the transformer, as is where the film
     lies on the scale that the user's own ratings make. Beside the transformer, what the ratings add up to meets the
-    film (see `user_tower`).
+    film, and has an expectation of its own that moves the prior's (see `user_tower`).
     """
 
     _supports_sdpa = True
@@ -105,7 +105,7 @@ class FilmTokenGPT2Model(FilmTables):
         # user and of this one, and the rating itself; row 0 is the start of a history.
         self.event_projection = nn.Linear(3 * width, width, bias=False)
         self.event_rating = nn.Embedding(NUM_RATINGS + 1, width)
-        self.user_projection = nn.Linear(4 + config.factor_size + 2 * NUM_RATINGS + OWN_SCALE_SIZE, width)
+        self.user_projection = nn.Linear(5 + config.factor_size + 2 * NUM_RATINGS + OWN_SCALE_SIZE, width)
         self.kernel_scales = nn.Parameter(torch.zeros(2))  # logs, of variance and reach
 
         self.transformer = GPT2Model._from_config(config.gpt2_config(), attn_implementation=CAUSAL_ATTENTION)
@@ -117,6 +117,8 @@ class FilmTokenGPT2Model(FilmTables):
         self.leanings_head = nn.Linear(NUM_RATINGS, NUM_RATINGS, bias=False)
         # Of the prior's three opinions: constants, and slopes in the log of the history's length.
         self.prior_weights = nn.Parameter(torch.zeros(3, 2))
+        # How much the tower's expectation counts beside the process's: a constant, and a slope as above.
+        self.tower_weights = nn.Parameter(torch.zeros(2))
         self.post_init()
 
     @torch.no_grad()
@@ -127,6 +129,7 @@ class FilmTokenGPT2Model(FilmTables):
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
             init.zeros_(module.tower_head.weight)
+            init.zeros_(module.tower_weights)
             init.zeros_(module.leanings_head.weight)
             init.zeros_(module.kernel_scales)  # the process starts with the config's kernel
             init.copy_(module.prior_weights, torch.tensor(PRIOR_WEIGHTS)[:, None] * torch.tensor([1.0, 0.0]))
@@ -195,8 +198,17 @@ class FilmTokenGPT2Model(FilmTables):
         """From the means `(..., 11)` of `_targets`."""
         return Expectation(films.intercepts + means[..., 0], variances, means[..., 1:])
 
-    def _inputs(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
+    def _second_opinion(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
+        """How far the tower's expectation is from the process's, in points of ten `(...)`; of films without ratings it
+        has none."""
+        precision = expected.means.dtype
+        with self._without_autocast():
+            deviations = self.user_tower.deviations(users.tower.to(precision), films.vectors.to(precision))
+            return films.trust * (films.intercepts + deviations - expected.means)
+
+    def _inputs(self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor) -> torch.Tensor:
         numbers = [
+            opinion,
             expected.means - self.config.mean_rating,
             expected.variances.sqrt() - 1.5,
             users.scales - 1,
@@ -211,15 +223,22 @@ class FilmTokenGPT2Model(FilmTables):
         known = torch.cat([part.expand(*places, -1) for part in parts], dim=-1)
         return films.tokens + users.last_event + self.user_projection(known)
 
-    def _prior_logits(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
+    def _prior_logits(
+        self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor | None = None
+    ) -> torch.Tensor:
         weights = self.prior_weights[:, 0] + self.prior_weights[:, 1] * users.counts[..., None].log1p() / 3
         histogram, factors, habits = weights[..., :1].exp(), weights[..., 1:2].exp(), weights[..., 2:]
         deviations = self._ratings() - expected.means[..., None]
         variances = (expected.variances * users.scales.square())[..., None]
         prior = histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
-        # The opinions give the distribution its shape; the process knows its mean best. Newton's method, tilting the
-        # distribution until it has that mean; what the process says of each of the ten ratings may then move it.
-        wanted = expected.means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
+        # The opinions give the distribution its shape; the process, and the tower beside it, know its mean best.
+        # Newton's method, tilting the distribution until it has that mean; what the process says of each of the ten
+        # ratings may then move it.
+        wanted = expected.means
+        if opinion is not None:
+            heed = self.tower_weights[0] + self.tower_weights[1] * (users.counts.log1p() / 3 - 1)
+            wanted = wanted + heed * opinion
+        wanted = wanted.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
         for _ in range(TILTS):
             shares = prior.softmax(-1)
             means = self._mean_rating(shares)
@@ -252,9 +271,10 @@ class FilmTokenGPT2Model(FilmTables):
         expected, users, _, _ = self._read(films, ratings)
         users = UserState(*(state[:, :-1] for state in users))
         # No attention mask: padding is on the right, where a causal model cannot see it.
-        inputs = self._inputs(films, users, expected)
+        opinion = self._second_opinion(films, users, expected)
+        inputs = self._inputs(films, users, expected, opinion)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        rating_logits = self._prior_logits(films, users, expected) + self._added_logits(films, users, hidden)
+        rating_logits = self._prior_logits(films, users, expected, opinion) + self._added_logits(films, users, hidden)
         return FilmTokenGPT2Output(rating_logits, self._mean_rating(rating_logits.softmax(-1)))
 
     # -- predicting
@@ -294,9 +314,8 @@ class FilmTokenGPT2Model(FilmTables):
         after = after._replace(last_event=users.last_event[rows, lengths][:, None])
         keys_and_values = []
         if history_films.shape[1]:
-            cache = self.transformer(
-                inputs_embeds=self._inputs(films, before, expected), use_cache=True
-            ).past_key_values
+            inputs = self._inputs(films, before, expected, self._second_opinion(films, before, expected))
+            cache = self.transformer(inputs_embeds=inputs, use_cache=True).past_key_values
             keys_and_values = [(layer.keys, layer.values) for layer in cache.layers]
         padding = torch.arange(history_films.shape[1], device=lengths.device) >= lengths[:, None]
         return Memory(keys_and_values, padding, after, reading.belief(films.process), sums)
@@ -313,7 +332,8 @@ class FilmTokenGPT2Model(FilmTables):
         """
         films, ratings = self._films(film_ids[:, None]), ratings[:, None]
         expected = self._expect(memory.belief, films)
-        _, added = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
+        opinion = self._second_opinion(films, memory.users, expected)
+        _, added = self._attend_to_memory(self._inputs(films, memory.users, expected, opinion), memory)
         if memory.keys_and_values:
             added = [
                 (torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2))
@@ -340,8 +360,9 @@ class FilmTokenGPT2Model(FilmTables):
         """What `predict` returns, of histories that have been read; `catalogue` is what that method returns."""
         probabilities = []
         for films, expected in self._candidates(memory, candidate_films, candidates_at_once, catalogue):
-            hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected), memory)
-            rating_logits = self._prior_logits(films, memory.users, expected)
+            opinion = self._second_opinion(films, memory.users, expected)
+            hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected, opinion), memory)
+            rating_logits = self._prior_logits(films, memory.users, expected, opinion)
             rating_logits = rating_logits + self._added_logits(films, memory.users, hidden)
             probabilities.append(rating_logits.softmax(-1))
         return torch.cat(probabilities, dim=1)

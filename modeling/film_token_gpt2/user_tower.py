@@ -4,7 +4,8 @@ What a person's ratings add up to, in a vector that meets films' vectors.
 The tokens of the transformer hold the film that is to be rated, so what it makes of a history is about that film. A
 user's tower knows of no film to come: every rating adds a vector, as in SVD++ (Y. Koren, 2008, Factorization meets the
 neighborhood), a small network reads their sum, and the product with a film's vector, number by number, goes to the
-ratings' scores.
+ratings' scores. The product's weighted sum is an expectation of its own, as an autoencoder of ratings has it (S.
+Sedhain et al., 2015, AutoRec): a second opinion beside the process's.
 """
 
 import torch
@@ -33,6 +34,7 @@ class UserTower(nn.Module):
         self.norm = nn.LayerNorm(size)
         self.up_projection = nn.Linear(size, 2 * size)
         self.down_projection = nn.Linear(2 * size, size)
+        self.deviation_head = nn.Linear(size, 1, bias=False)
 
     def events(
         self, read: torch.Tensor, own: torch.Tensor, deviations: torch.Tensor, ratings: torch.Tensor
@@ -56,3 +58,8 @@ class UserTower(nn.Module):
         weight = (counts.clamp(max=LONGEST_SUM) + SUM_SHRINKAGE).sqrt() / (counts + SUM_SHRINKAGE)
         pooled = sums * weight[..., None]
         return pooled + self.down_projection(F.silu(self.up_projection(self.norm(pooled))))
+
+    def deviations(self, users: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """How far above a film's intercept it is expected to be rated, in points of ten `(...)`, by users' vectors and
+        films' `(..., size)`."""
+        return (users * vectors * self.deviation_head.weight[0]).sum(-1)
