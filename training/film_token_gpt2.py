@@ -38,8 +38,9 @@ from training.user_tower import PASSES, fit_user_tower
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
-# Of a run's minutes, what the user's tower may have by itself.
-TOWER_SHARE = 0.1
+# What the tower may have by itself: of a run's minutes, and in seconds (other processes wait for it, and give up
+# after half an hour).
+TOWER_SHARE, TOWER_SECONDS = 0.1, 900.0
 # Entries of a config that a checkpoint's weights depend on.
 SHAPE = (
     "num_films",
@@ -62,7 +63,7 @@ class FilmTokenGPT2Arguments:
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
             embedding_shrinkage: see `FilmTokenGPT2Config`.
         tower_passes (`int`): passes over the ratings in which the user's tower is trained by itself before all else,
-            in a tenth of `max_minutes` at most.
+            in a tenth of `max_minutes` and a quarter of an hour at most.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
@@ -214,7 +215,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     trainer = make_trainer(model_args, args, started, features, factors)
     model: Any = trainer.model
     if checkpoint is None and model_args.tower_passes:
-        user_tower(model, histories, model_args.tower_passes, args)
+        train_user_tower(model, histories, model_args.tower_passes, args)
     announce(started, args, model, "from a config, as there are no pretrained ones")
     trainer.clock.elapsed_before = time.monotonic() - begun  # the minutes are those of all that learns from ratings
 
@@ -242,15 +243,23 @@ def film_factors(histories: Histories, features: np.ndarray, rank: int, args: Ra
     return factors
 
 
-def user_tower(model: FilmTokenGPT2Model, histories: Histories, passes: int, args: RatingTrainingArguments) -> None:
-    """The user's tower and films' own vectors, trained by the first process and sent to the others."""
+def train_user_tower(
+    model: FilmTokenGPT2Model, histories: Histories, passes: int, args: RatingTrainingArguments
+) -> None:
+    """Train the user's tower and films' own vectors on the first process, and send the model's weights to the others
+    (not every way of sharing a model out does)."""
     if args.process_index == 0:
-        seconds = None if args.max_minutes is None else TOWER_SHARE * 60 * args.max_minutes
+        seconds = TOWER_SECONDS
+        if args.max_minutes is not None:
+            seconds = min(seconds, TOWER_SHARE * 60 * args.max_minutes)
+        home = model.device
+        nn.Module.to(model, args.device)  # PreTrainedModel hides the signature from type checkers
         with progress("user's tower", passes) as advance:
             fit_user_tower(model, histories, passes=passes, seconds=seconds, seed=args.seed, progress=advance)
+        nn.Module.to(model, home)
     with torch.no_grad():
         for weights in model.parameters():
-            weights.copy_(broadcast(weights.detach()))
+            weights.copy_(broadcast(weights.detach().to(args.device)))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ and the tower has seen them more than twenty times when that has begun.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -21,9 +22,9 @@ from training.schedule import warmup_and_cosine
 
 PASSES = 24
 USERS_PER_STEP = 256
-MOST_RATINGS = 600  # of a history in a step, drawn anew every time
+RATINGS_PER_USER = 600  # or so, drawn anew in every pass from longer histories
 LEARNING_RATE, WARMUP_STEPS, BETAS = 6e-3, 50, (0.9, 0.99)
-DROPOUT = 0.3
+DROPOUT = 0.3  # of the numbers in users' vectors
 # Spread of the films' vectors and of what ratings add at the beginning, and the weights of their products.
 INITIAL_SPREAD, INITIAL_WEIGHT = 0.1, 0.3
 # How much the tower's expectation counts when the rest of the model begins to learn.
@@ -35,7 +36,7 @@ def fit_user_tower(
     histories: Histories,
     *,
     passes: int = PASSES,
-    seconds: float | None = None,
+    seconds: float = math.inf,
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
@@ -46,7 +47,7 @@ def fit_user_tower(
         model (`FilmTokenGPT2Model`): with its film tables.
         histories (`Histories`): of training users.
         passes (`int`): over the users.
-        seconds (`float`, *optional*): the longest it may take; the learning rate then falls by the clock.
+        seconds (`float`): the longest it may take; where that ends it, the learning rate falls by the clock.
         seed (`int`): of all draws.
         progress: called after every pass.
     """
@@ -60,7 +61,7 @@ def fit_user_tower(
         events = tower.event_rating.weight
         events.copy_(torch.randn(events.shape, generator=draw) * INITIAL_SPREAD)
         tower.deviation_head.weight.fill_(INITIAL_WEIGHT)
-        # What a film's token adds comes in with the tokens.
+        # Tokens are not trained here: what the tower is to read of them starts at zero.
         for layer in (tower.event_projection, model.vector_projection):
             for weights in layer.parameters():
                 weights.zero_()
@@ -72,11 +73,9 @@ def fit_user_tower(
     for step in range(passes * steps_per_pass):
         if step % steps_per_pass == 0:
             shuffled = torch.randperm(len(histories), generator=draw).split(USERS_PER_STEP)
-        over = step / (passes * steps_per_pass)
-        if seconds is not None:
-            over = max(over, (time.monotonic() - begun) / seconds)
-            if over >= 1:
-                break
+        over = max(step / (passes * steps_per_pass), (time.monotonic() - begun) / seconds)
+        if over >= 1:
+            break
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * warmup_and_cosine(step, WARMUP_STEPS, over)
         loss = examples.loss(shuffled[step % steps_per_pass])
@@ -116,7 +115,7 @@ class _Examples:
             + torch.arange(len(rows), device=self.device)
             - (lengths.cumsum(0) - lengths)[rows]
         )
-        kept = self._chance(MOST_RATINGS / lengths.clamp(min=1), rows)
+        kept = self._chance(RATINGS_PER_USER / lengths.clamp(min=1), rows)
         rows, places = rows[kept], places[kept]
         read = self._chance(self._random(len(users)), rows)
         films, ratings = self.films[places], self.ratings[places]

@@ -117,7 +117,8 @@ class FilmTokenGPT2Model(FilmTables):
         self.leanings_head = nn.Linear(NUM_RATINGS, NUM_RATINGS, bias=False)
         # Of the prior's three opinions: constants, and slopes in the log of the history's length.
         self.prior_weights = nn.Parameter(torch.zeros(3, 2))
-        # How much the tower's expectation counts beside the process's: a constant, and a slope as above.
+        # How much the tower's expectation counts beside the process's: after some twenty ratings, and a slope in the
+        # log of the history's length.
         self.tower_weights = nn.Parameter(torch.zeros(2))
         self.post_init()
 
@@ -201,10 +202,8 @@ class FilmTokenGPT2Model(FilmTables):
     def _second_opinion(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
         """How far the tower's expectation is from the process's, in points of ten `(...)`; of films without ratings it
         has none."""
-        precision = expected.means.dtype
-        with self._without_autocast():
-            deviations = self.user_tower.deviations(users.tower.to(precision), films.vectors.to(precision))
-            return films.trust * (films.intercepts + deviations - expected.means)
+        deviations = self.user_tower.deviations(users.tower, films.vectors)
+        return films.trust * (films.intercepts + deviations - expected.means)
 
     def _inputs(self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor) -> torch.Tensor:
         numbers = [
@@ -224,8 +223,9 @@ class FilmTokenGPT2Model(FilmTables):
         return films.tokens + users.last_event + self.user_projection(known)
 
     def _prior_logits(
-        self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor | None = None
+        self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor | None
     ) -> torch.Tensor:
+        """By everything but the transformer; `opinion` as in `_second_opinion`, or none."""
         weights = self.prior_weights[:, 0] + self.prior_weights[:, 1] * users.counts[..., None].log1p() / 3
         histogram, factors, habits = weights[..., :1].exp(), weights[..., 1:2].exp(), weights[..., 2:]
         deviations = self._ratings() - expected.means[..., None]
@@ -375,11 +375,11 @@ class FilmTokenGPT2Model(FilmTables):
         candidates_at_once: int = 2048,
         catalogue: Films | None = None,
     ) -> torch.Tensor:
-        """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
-        catalogue's films are worth scoring."""
+        """What `score` returns, by the prior without the tower's opinion: in a fraction of the time, and good enough
+        to choose which of a catalogue's films are worth scoring."""
         candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, with_tokens=False)
         return torch.cat(
-            [self._prior_logits(films, memory.users, expected).softmax(-1) for films, expected in candidates], 1
+            [self._prior_logits(films, memory.users, expected, None).softmax(-1) for films, expected in candidates], 1
         )
 
     @torch.no_grad()

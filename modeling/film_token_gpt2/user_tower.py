@@ -61,5 +61,5 @@ class UserTower(nn.Module):
 
     def deviations(self, users: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """How far above a film's intercept it is expected to be rated, in points of ten `(...)`, by users' vectors and
-        films' `(..., size)`."""
+        films' `(..., size)`. The layer is not called, as autocast would round its product."""
         return (users * vectors * self.deviation_head.weight[0]).sum(-1)

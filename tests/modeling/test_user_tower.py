@@ -70,3 +70,26 @@ def test_the_tower_changes_what_is_predicted():
     with torch.no_grad():
         model.tower_head.weight.zero_()
     assert not torch.allclose(model.predict(films, ratings, candidates), before, atol=1e-3)
+
+
+def test_its_opinion_moves_the_priors_mean_by_as_much_as_it_counts():
+    model = toy_model()
+    model.rating_histogram[3] = 0
+    films, ratings = toy_history(20)
+    memory = model.read(films, ratings)
+    known = model._films(torch.arange(8).expand(2, -1))
+    expected = model._expect(memory.belief, known)
+    opinion = model._second_opinion(known, memory.users, expected)
+    assert (opinion[:, 3] == 0).all()  # nobody has rated that film
+    deviations = (memory.users.tower * known.vectors) @ model.user_tower.deviation_head.weight[0]
+    towards = known.intercepts + deviations - expected.means
+    torch.testing.assert_close(opinion, known.trust * towards)
+    with torch.no_grad():
+        model.leanings_head.weight.zero_()
+        model.tower_weights.copy_(torch.tensor([0.1, 0.2]))
+        without, moved = (
+            model._mean_rating(model._prior_logits(known, memory.users, expected, each).softmax(-1))
+            for each in (None, opinion)
+        )
+    count = torch.tensor(20.0)
+    torch.testing.assert_close(moved - without, (0.1 + 0.2 * (count.log1p() / 3 - 1)) * opinion, atol=0.02, rtol=0.05)

@@ -252,6 +252,7 @@ def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
         (["--hidden-size", "30", "--num-attention-heads", "4"], "num_attention_heads=4 does not divide"),
         (["--no-such-option", "1"], "--no-such-option"),
         (["--targets", "fuzzy"], "fuzzy"),
+        (["--tower-passes", "-1"], "tower_passes must be at least 0, got -1"),
         (["--resume"], "no checkpoint to resume"),
         (["--resume", "--overwrite"], "exclude each other"),
     ],

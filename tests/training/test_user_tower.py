@@ -84,20 +84,17 @@ def test_the_seed_decides(made_up):
 
 
 def test_it_ends_by_the_clock(made_up):
-    told = []
-    fit_user_tower(new_model(made_up), made_up, passes=100_000, seconds=0.3, progress=lambda: told.append(1))
-    assert 0 < len(told) < 1_000
+    told, few = [], made_up.first(200)  # one step a pass
+    fit_user_tower(new_model(few), few, passes=100_000, seconds=2, progress=lambda: told.append(1))
+    assert 0 < len(told) < 10_000
 
 
-def test_histories_that_are_read_whole_teach_nothing(made_up):
-    one_each = Histories(
-        user_ids=["a", "b"],
-        offsets=np.arange(3),
-        film_indices=np.array([0, 1], dtype=np.int32),
-        ratings=np.array([3, 8], dtype=np.int8),
-        dates=None,
-        ordered=np.zeros(2, dtype=bool),
-    )
-    model = new_model(made_up)
-    fit_user_tower(model, one_each, passes=40)
-    assert model.vector_embedding.weight.isfinite().all()
+@pytest.mark.parametrize("read", [True, False])
+def test_a_step_in_which_all_or_nothing_is_read_breaks_nothing(made_up, monkeypatch, read):
+    draws = iter([True, read])  # first which ratings are kept, then which of them are read
+    chance = lambda self, chances, rows: torch.full(rows.shape, next(draws))  # noqa: E731
+    monkeypatch.setattr("training.user_tower._Examples._chance", chance)
+    few = made_up.first(5)
+    model = new_model(few)
+    fit_user_tower(model, few, passes=1)
+    assert all(weights.isfinite().all() for weights in model.parameters())
