@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
 from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
-from training.user_tower import PASSES, fit_user_tower
+from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
@@ -62,8 +62,9 @@ class FilmTokenGPT2Arguments:
             film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
             embedding_shrinkage: see `FilmTokenGPT2Config`.
-        tower_passes (`int`): passes over the ratings in which the user's tower is trained by itself before all else,
-            in a tenth of `max_minutes` and a quarter of an hour at most.
+        tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
+            all else, in a tenth of `max_minutes` and a quarter of an hour at most. Unless told otherwise 24, and none
+            with fewer than 5,000 users, of whom it learns too much by heart.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
@@ -75,7 +76,10 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
     tower_size: int = field(default=128, metadata={"help": "width of the user's tower and of films' vectors"})
-    tower_passes: int = field(default=PASSES, metadata={"help": "passes over the ratings for the user's tower alone"})
+    tower_passes: int | None = field(
+        default=None,
+        metadata={"help": f"passes for the user's tower alone; {PASSES} with {LEAST_USERS:,} users or more, else 0"},
+    )
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
@@ -84,7 +88,7 @@ class FilmTokenGPT2Arguments:
     muon: bool = field(default=True, metadata={"help": "train the transformer's matrices by Muon"})
 
     def __post_init__(self):
-        if self.tower_passes < 0:
+        if self.tower_passes is not None and self.tower_passes < 0:
             raise ValueError(f"tower_passes must be at least 0, got {self.tower_passes}")
         self.model_config(num_films=1, num_features=1)  # refuses what does not fit together before anything is loaded
 
@@ -206,6 +210,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     """
     started = start(model_args.data, args, crowd=model_args.crowd)
     histories, catalogue, checkpoint = started.histories, started.catalogue, started.checkpoint
+    if model_args.tower_passes is None:
+        model_args = replace(model_args, tower_passes=PASSES if len(histories) >= LEAST_USERS else 0)
 
     begun = time.monotonic()
     features = catalogue.features.dense(catalogue.film_ids)
