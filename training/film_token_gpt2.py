@@ -9,6 +9,7 @@ Train a film-token GPT-2 on rating histories.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import time
@@ -38,8 +39,8 @@ from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
-# What the tower may have by itself: of a run's minutes, and in seconds (other processes wait for it, and give up
-# after half an hour).
+# What the tower may have by itself of a run's minutes, and at most in seconds: other processes wait for it, and give
+# up after half an hour. A run of so many steps is not timed, so that its seed alone decides.
 TOWER_SHARE, TOWER_SECONDS = 0.1, 900.0
 # Entries of a config that a checkpoint's weights depend on.
 SHAPE = (
@@ -63,8 +64,8 @@ class FilmTokenGPT2Arguments:
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
             embedding_shrinkage: see `FilmTokenGPT2Config`.
         tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
-            all else, in a tenth of `max_minutes` and a quarter of an hour at most. Unless told otherwise 24, and none
-            with fewer than 5,000 users, of whom it learns too much by heart.
+            all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
+            24, and none with fewer than 5,000 users, of whom it learns too much by heart.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
@@ -255,9 +256,8 @@ def train_user_tower(
     """Train the user's tower and films' own vectors on the first process, and send the model's weights to the others
     (not every way of sharing a model out does)."""
     if args.process_index == 0:
-        seconds = TOWER_SECONDS
-        if args.max_minutes is not None:
-            seconds = min(seconds, TOWER_SHARE * 60 * args.max_minutes)
+        minutes = args.max_minutes
+        seconds = math.inf if minutes is None else min(TOWER_SECONDS, TOWER_SHARE * 60 * minutes)
         home = model.device
         nn.Module.to(model, args.device)  # PreTrainedModel hides the signature from type checkers
         with progress("user's tower", passes) as advance:
