@@ -16,8 +16,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         factor_size (`int`, defaults to 32): numbers in a user's taste, and in a film's loadings.
         tower_size (`int`, defaults to 128): width of the user's tower, what ratings add up to, and of the film vectors
             that it meets.
-        autoencoders (`int`, defaults to 0): autoencoders of ratings, whose expectation stands beside the process's.
-            None, or from 2 on, so that of every training user there is one that has not seen them.
+        autoencoders (`int`, defaults to 2): autoencoders of ratings, whose expectation stands beside the process's; 0,
+            or from 2 on, so that one has not seen a user.
         autoencoder_size (`int`, defaults to 128): width of what ratings add up to in one, and of the film vectors that
             this meets.
         content_size (`int`, defaults to 64): numbers that stand for a film's features in the space of likings.
@@ -47,7 +47,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         num_attention_heads: int = 4,
         factor_size: int = 32,
         tower_size: int = 128,
-        autoencoders: int = 0,
+        autoencoders: int = 2,
         autoencoder_size: int = 128,
         content_size: int = 64,
         liking_variance: float = 0.6,

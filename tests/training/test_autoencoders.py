@@ -38,8 +38,7 @@ def new_model(histories: Histories) -> FilmTokenGPT2Model:
     """With a process that knows of every film's mean, 6, and of no tastes."""
     torch.manual_seed(0)
     shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "factor_size": 1, "content_size": 2}
-    config = FilmTokenGPT2Config(num_films=FILMS, num_features=2, autoencoders=2, autoencoder_size=8, **shape)
-    model = FilmTokenGPT2Model(config)
+    model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=FILMS, num_features=2, autoencoder_size=8, **shape))
     factors = torch.tensor([6.0, 0.0, 0.0, 5.0]).expand(FILMS, -1)
     histogram = torch.from_numpy(rating_histogram(histories, FILMS))
     model.set_film_tables(torch.randn(FILMS, 2), histogram, factors, torch.zeros(3, 4), torch.zeros(3, 2))

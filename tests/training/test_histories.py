@@ -59,16 +59,6 @@ def test_training_users_hear_the_autoencoder_that_has_not_seen_them_and_others_h
     assert "unseen_by" not in HistoryCollator()(training)
 
 
-def test_some_users_histories_are_theirs():
-    all_of_them = histories([4, 7, 2, 5])
-    some = all_of_them.of(np.array([False, True, False, True]))
-    assert some.user_ids == ["user-1", "user-3"]
-    assert some.lengths().tolist() == [7, 5]
-    for user, was in enumerate((1, 3)):
-        for column, before in zip(some.history(user), all_of_them.history(was), strict=True):
-            np.testing.assert_array_equal(column, before)
-
-
 def test_dated_histories_keep_their_order():
     dataset = HistoryDataset(histories([40], ordered=True), max_length=16, leave_one_out=True)
     starts = set()
