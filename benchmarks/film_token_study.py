@@ -40,7 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "no squared error in the loss": "--squared-error 0",
         "soft labels": "--targets soft",
         "HL-Gauss": "--targets hl-gauss",
-        "no autoencoders": "--autoencoders 0",
+        "the user's tower not trained first": "--tower-passes 0",
         "films without an embedding of their own": "--embedding-shrinkage 1e9",
         "a taste of 8 numbers": "--factor-size 8",
         "a taste of 64 numbers": "--factor-size 64",

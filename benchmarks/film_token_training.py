@@ -180,8 +180,6 @@ def useful_flop(config: FilmTokenGPT2Config, lengths: np.ndarray, distinct_films
     block = 12 * width**2
     of_tower = 3 * width * tower + 4 * tower**2 + width * tower + 10 * tower
     per_rating = config.num_hidden_layers * block + numbers * width + 3 * width**2 + 10 * width + 10**2 + of_tower
-    # Of the one autoencoder that is heard, forward alone.
-    per_rating += 4 * (config.autoencoders > 0) * config.autoencoder_size**2 / 3
     attention = config.num_hidden_layers * width * int((lengths**2).sum())  # both products, halved
     # Features need no gradient, and what they say of places has no weights that are trained.
     head = 1 + 3 * size + config.content_size + 2

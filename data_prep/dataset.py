@@ -105,19 +105,6 @@ class Histories:
             self.ordered[:users],
         )
 
-    def of(self, chosen: np.ndarray) -> Histories:
-        """Those of the users that `chosen` (bool [users]) is true for."""
-        lengths = self.lengths()
-        rows = np.repeat(chosen, lengths)
-        return Histories(
-            [user for user, kept in zip(self.user_ids, chosen, strict=True) if kept],
-            np.concatenate([[0], np.cumsum(lengths[chosen])]),
-            self.film_indices[rows],
-            self.ratings[rows],
-            None if self.dates is None else self.dates[rows],
-            self.ordered[chosen],
-        )
-
     def lengths(self) -> np.ndarray:
         """int64 [users]: ratings of every user."""
         return np.diff(self.offsets)

@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from data_prep.dataset import Histories
 from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
-from training.autoencoders import PASSES, fit_autoencoders
 from training.film_factors import CONTENT_SIZE, STEPS, FilmFactors, fit_film_factors
 from training.histories import HistoryCollator, HistoryDataset
 from training.optimizer import MuonAndOther
@@ -36,12 +35,13 @@ from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
 from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
+from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
-# What the autoencoders may have of a run's minutes, and at most in seconds: other processes wait for them, and give up
-# after half an hour. A run of so many steps is not timed, so that its seed alone decides.
-AUTOENCODERS_SHARE, AUTOENCODERS_SECONDS = 0.1, 900.0
+# What the tower may have by itself of a run's minutes, and at most in seconds: other processes wait for it, and give
+# up after half an hour. A run of so many steps is not timed, so that its seed alone decides.
+TOWER_SHARE, TOWER_SECONDS = 0.1, 900.0
 # Entries of a config that a checkpoint's weights depend on.
 SHAPE = (
     "num_films",
@@ -51,8 +51,6 @@ SHAPE = (
     "num_attention_heads",
     "factor_size",
     "tower_size",
-    "autoencoders",
-    "autoencoder_size",
 )
 
 
@@ -63,10 +61,11 @@ class FilmTokenGPT2Arguments:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
             film does not have yet.
-        hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, autoencoders,
-            autoencoder_size, dropout, film_dropout, embedding_shrinkage: see `FilmTokenGPT2Config`.
-        autoencoder_passes (`int`): passes over the ratings in which the autoencoders are trained before all else; with
-            `max_minutes` in a tenth of those, and a quarter of an hour at most.
+        hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
+            embedding_shrinkage: see `FilmTokenGPT2Config`.
+        tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
+            all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
+            24, and none with fewer than 5,000 users, of whom it learns too much by heart.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
@@ -78,9 +77,10 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
     tower_size: int = field(default=128, metadata={"help": "width of the user's tower and of films' vectors"})
-    autoencoders: int = field(default=2, metadata={"help": "autoencoders of ratings; 0, or 2 and more"})
-    autoencoder_size: int = field(default=128, metadata={"help": "width of an autoencoder"})
-    autoencoder_passes: int = field(default=PASSES, metadata={"help": "passes over the ratings to train them"})
+    tower_passes: int | None = field(
+        default=None,
+        metadata={"help": f"passes for the user's tower alone; {PASSES} with {LEAST_USERS:,} users or more, else 0"},
+    )
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
@@ -89,8 +89,8 @@ class FilmTokenGPT2Arguments:
     muon: bool = field(default=True, metadata={"help": "train the transformer's matrices by Muon"})
 
     def __post_init__(self):
-        if self.autoencoder_passes < 1:
-            raise ValueError(f"autoencoder_passes must be at least 1, got {self.autoencoder_passes}")
+        if self.tower_passes is not None and self.tower_passes < 0:
+            raise ValueError(f"tower_passes must be at least 0, got {self.tower_passes}")
         self.model_config(num_films=1, num_features=1)  # refuses what does not fit together before anything is loaded
 
     def model_config(self, num_films: int, num_features: int) -> FilmTokenGPT2Config:
@@ -102,8 +102,6 @@ class FilmTokenGPT2Arguments:
             num_attention_heads=self.num_attention_heads,
             factor_size=self.factor_size,
             tower_size=self.tower_size,
-            autoencoders=self.autoencoders,
-            autoencoder_size=self.autoencoder_size,
             content_size=min(CONTENT_SIZE, num_features),
             dropout=self.dropout,
             film_dropout=self.film_dropout,
@@ -156,7 +154,7 @@ class FilmTokenTrainer(RatingTrainer):
         if self.optimizer is None and self.muon and not self.is_fsdp_enabled:
             other = super().create_optimizer(model)
             trained: Any = self.model if model is None else model
-            weights = [(name, weight) for name, weight in trained.named_parameters() if weight.requires_grad]
+            weights = trained.named_parameters()
             matrices = [weight for name, weight in weights if weight.ndim == 2 and MATRICES.search(name)]
             taken = set(map(id, matrices))
             for group in other.param_groups:
@@ -200,7 +198,7 @@ def make_trainer(
         args=args,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=HistoryCollator(factors.by_fold, model_args.autoencoders),
+        data_collator=HistoryCollator(factors.by_fold),
     )
 
 
@@ -213,6 +211,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     """
     started = start(model_args.data, args, crowd=model_args.crowd)
     histories, catalogue, checkpoint = started.histories, started.catalogue, started.checkpoint
+    if model_args.tower_passes is None:
+        model_args = replace(model_args, tower_passes=PASSES if len(histories) >= LEAST_USERS else 0)
 
     begun = time.monotonic()
     features = catalogue.features.dense(catalogue.film_ids)
@@ -221,8 +221,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     factors = film_factors(histories, features, model_args.factor_size, args)
     trainer = make_trainer(model_args, args, started, features, factors)
     model: Any = trainer.model
-    if checkpoint is None and model_args.autoencoders:
-        train_autoencoders(model, histories, model_args.autoencoder_passes, args)
+    if checkpoint is None and model_args.tower_passes:
+        train_user_tower(model, histories, model_args.tower_passes, args)
     announce(started, args, model, "from a config, as there are no pretrained ones")
     trainer.clock.elapsed_before = time.monotonic() - begun  # the minutes are those of all that learns from ratings
 
@@ -250,21 +250,21 @@ def film_factors(histories: Histories, features: np.ndarray, rank: int, args: Ra
     return factors
 
 
-def train_autoencoders(
+def train_user_tower(
     model: FilmTokenGPT2Model, histories: Histories, passes: int, args: RatingTrainingArguments
 ) -> None:
-    """Train a new model's autoencoders on the first process, and send their weights to the others (not every way of
-    sharing a model out does)."""
+    """Train the user's tower and films' own vectors on the first process, and send the model's weights to the others
+    (not every way of sharing a model out does)."""
     if args.process_index == 0:
         minutes = args.max_minutes
-        seconds = math.inf if minutes is None else min(AUTOENCODERS_SECONDS, AUTOENCODERS_SHARE * 60 * minutes)
+        seconds = math.inf if minutes is None else min(TOWER_SECONDS, TOWER_SHARE * 60 * minutes)
         home = model.device
         nn.Module.to(model, args.device)  # PreTrainedModel hides the signature from type checkers
-        with progress("autoencoders", passes * len(model.autoencoders)) as advance:
-            fit_autoencoders(model, histories, passes=passes, seconds=seconds, seed=args.seed, progress=advance)
+        with progress("user's tower", passes) as advance:
+            fit_user_tower(model, histories, passes=passes, seconds=seconds, seed=args.seed, progress=advance)
         nn.Module.to(model, home)
     with torch.no_grad():
-        for weights in model.autoencoders.parameters():
+        for weights in model.parameters():
             weights.copy_(broadcast(weights.detach().to(args.device)))
 
 

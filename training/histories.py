@@ -101,7 +101,6 @@ class HistoryCollator:
         factors_by_fold (`torch.FloatTensor` of shape `(folds, films, width)`, *optional*): films' factors without the
             ratings of every `folds`-th training user. Pieces of training users come with those that they had no part
             in, zeros where there is no film.
-        autoencoders (`int`): of the model. Pieces of training users come with the one that has not seen the user.
 
     Example:
 
@@ -115,7 +114,6 @@ class HistoryCollator:
     """
 
     factors_by_fold: torch.Tensor | None = None
-    autoencoders: int = 0
 
     def __call__(self, pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
         shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
@@ -131,11 +129,8 @@ class HistoryCollator:
             "labels": torch.from_numpy(np.where(ratings > 0, ratings, IGNORED)),
             "leave_one_out": leave_one_out,
         }
-        users = torch.tensor([piece["user"] for piece in pieces])
-        if leave_one_out and self.autoencoders:
-            batch["unseen_by"] = users % self.autoencoders
         if leave_one_out and self.factors_by_fold is not None:
-            folds = users % len(self.factors_by_fold)
+            folds = torch.tensor([piece["user"] for piece in pieces]) % len(self.factors_by_fold)
             rows = torch.from_numpy(film_ids)
             factors = self.factors_by_fold[folds[:, None], rows.clamp(min=0)]
             batch["film_factors"] = factors.masked_fill((rows < 0)[..., None], 0.0)

@@ -16,10 +16,6 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         factor_size (`int`, defaults to 32): numbers in a user's taste, and in a film's loadings.
         tower_size (`int`, defaults to 128): width of the user's tower, what ratings add up to, and of the film vectors
             that it meets.
-        autoencoders (`int`, defaults to 2): autoencoders of ratings, whose expectation stands beside the process's; 0,
-            or from 2 on, so that one has not seen a user.
-        autoencoder_size (`int`, defaults to 128): width of what ratings add up to in one, and of the film vectors that
-            this meets.
         content_size (`int`, defaults to 64): numbers that stand for a film's features in the space of likings.
         liking_variance (`float`, defaults to 0.6): variance of what a user feels about the films of one corner of that
             space, in squared ratings; 0 leaves likings out.
@@ -47,8 +43,6 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         num_attention_heads: int = 4,
         factor_size: int = 32,
         tower_size: int = 128,
-        autoencoders: int = 2,
-        autoencoder_size: int = 128,
         content_size: int = 64,
         liking_variance: float = 0.6,
         liking_reach: float = 0.13,
@@ -63,20 +57,10 @@ class FilmTokenGPT2Config(PreTrainedConfig):
     ):
         if num_films < 1 or num_features < 1:
             raise ValueError(f"num_films and num_features must be at least 1, got {num_films} and {num_features}")
-        sizes = {
-            "hidden_size": hidden_size,
-            "num_hidden_layers": num_hidden_layers,
-            "num_attention_heads": num_attention_heads,
-            "factor_size": factor_size,
-            "tower_size": tower_size,
-            "autoencoder_size": autoencoder_size,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        if autoencoders < 0 or autoencoders == 1:
+        if min(hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size) < 1:
             raise ValueError(
-                f"autoencoders must be 0, or at least 2 to be trained without each other's users, got {autoencoders}"
+                "hidden_size, num_hidden_layers, num_attention_heads, factor_size and tower_size must be at least 1, "
+                f"got {hidden_size}, {num_hidden_layers}, {num_attention_heads}, {factor_size} and {tower_size}"
             )
         if hidden_size % num_attention_heads:
             raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
@@ -103,8 +87,6 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.num_attention_heads = num_attention_heads
         self.factor_size = factor_size
         self.tower_size = tower_size
-        self.autoencoders = autoencoders
-        self.autoencoder_size = autoencoder_size
         self.content_size = content_size
         self.liking_variance = liking_variance
         self.liking_reach = liking_reach

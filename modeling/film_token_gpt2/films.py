@@ -1,6 +1,6 @@
 """Films as the film-token GPT-2 knows them: their tables, and what it makes of them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,6 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
-from .autoencoders import RatingAutoencoders
 from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .taste_process import ProcessFilms
 
@@ -21,23 +20,16 @@ CONTENT_WEIGHT = 0.7
 LOADINGS_SCALE = 8.0
 
 
-def with_rows(table: nn.Embedding, added: int) -> nn.Embedding:
-    """The same table with so many rows more, of zeros."""
-    return nn.Embedding.from_pretrained(F.pad(table.weight, (0, 0, 0, added)), freeze=not table.weight.requires_grad)
-
-
 class Films(NamedTuple):
     """What the model knows of the films at some positions."""
 
-    rows: torch.Tensor  # (...), of the catalogue; padding has that of some film
-    trust: torch.Tensor  # (...), how much a film's own vectors count, 0..1
+    trust: torch.Tensor  # (...), how much its own vectors count, 0..1
     tokens: torch.Tensor  # (..., hidden_size)
     vectors: torch.Tensor  # (..., tower_size), what a user's tower meets when the film is to be rated
     # (..., 2, tower_size), what having been rated above its intercept adds to a user's tower, and having been chosen.
     to_tower: torch.Tensor
     log_shares: torch.Tensor  # (..., 10), log of the smoothed shares of the ratings 1..10 among training users
-    factor_intercepts: torch.Tensor  # (...), what the factor model expects a user of average taste to rate, 1..10
-    intercepts: torch.Tensor  # (...), what training has made of them
+    intercepts: torch.Tensor  # (...), what a user of average taste is expected to rate, 1..10
     process: ProcessFilms
 
     @property
@@ -49,13 +41,11 @@ class Films(NamedTuple):
         """Those in some rows of what is known of all films; without tokens, those and vectors are zero-wide."""
         tokens, vectors = (self.tokens, self.vectors) if with_tokens else (self.tokens[:, :0], self.vectors[:, :0])
         return Films(
-            rows,
             self.trust[rows],
             tokens[rows],
             vectors[rows],
             self.to_tower[rows],
             self.log_shares[rows],
-            self.factor_intercepts[rows],
             self.intercepts[rows],
             self.process.at(rows),
         )
@@ -98,10 +88,6 @@ class FilmTables(PreTrainedModel):
         self.statistics_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
         self.vector_embedding = nn.Embedding(config.num_films, 3 * config.tower_size)
         self.vector_projection = nn.Linear(width, config.tower_size)
-        # Trained before all else, and fixed from there on.
-        size = config.autoencoder_size
-        self.autoencoders = RatingAutoencoders(config.autoencoders, config.num_films, size, NUM_RATINGS)
-        self.autoencoders.requires_grad_(False)
 
         # What a film's content adds to what the factor model has of it: to its intercept, loadings, choices and place,
         # and to the logs of its noise variance and of how strong its likings are.
@@ -163,12 +149,10 @@ class FilmTables(PreTrainedModel):
         self.film_factors = torch.cat([self.film_factors, self._by_features(self.feature_weights, film_features)])
         self.rating_histogram = F.pad(self.rating_histogram, (0, 0, 0, added))
         # Without ratings an embedding counts for nothing, whatever it is.
-        self.film_embedding = with_rows(self.film_embedding, added)
-        self.vector_embedding = with_rows(self.vector_embedding, added)
-        for one in self.autoencoders:
-            one.rated, one.chosen, one.vectors = (
-                with_rows(table, added) for table in (one.rated, one.chosen, one.vectors)
-            )
+        self.film_embedding, self.vector_embedding = (
+            nn.Embedding.from_pretrained(F.pad(table.weight, (0, 0, 0, added)), freeze=False)
+            for table in (self.film_embedding, self.vector_embedding)
+        )
         self.config.num_films += added
 
     @torch.no_grad()
@@ -180,12 +164,15 @@ class FilmTables(PreTrainedModel):
         """
         chunks = torch.arange(self.config.num_films, device=self.device).split(films_at_once)
         films = [self._films(chunk) for chunk in chunks]
-        films = [part._replace(to_tower=part.to_tower[..., :0]) for part in films]
-        process = ProcessFilms(*map(torch.cat, zip(*(part.process for part in films), strict=True)))
-        rest: dict[str, Any] = {
-            name: torch.cat([getattr(part, name) for part in films]) for name in Films._fields if name != "process"
-        }
-        return Films(**rest, process=process)
+        return Films(
+            trust=torch.cat([part.trust for part in films]),
+            tokens=torch.cat([part.tokens for part in films]),
+            vectors=torch.cat([part.vectors for part in films]),
+            to_tower=torch.cat([part.to_tower[..., :0] for part in films]),
+            log_shares=torch.cat([part.log_shares for part in films]),
+            intercepts=torch.cat([part.intercepts for part in films]),
+            process=ProcessFilms(*map(torch.cat, zip(*(part.process for part in films), strict=True))),
+        )
 
     @torch.no_grad()
     def film_vectors(self) -> torch.Tensor:
@@ -252,17 +239,7 @@ class FilmTables(PreTrainedModel):
             own = F.embedding(positions, trust[:, None] * self.vector_embedding(distinct)).unflatten(-1, (3, -1))
             to_tower = own[..., :2, :]
             vectors = own[..., 2, :] + self.vector_projection(tokens)  # of a new film, what its token says
-        return Films(
-            rows=film_ids.clamp(min=0),
-            trust=trust[positions],
-            tokens=tokens,
-            vectors=vectors,
-            to_tower=to_tower,
-            log_shares=log_shares,
-            factor_intercepts=factors[..., 0],
-            intercepts=intercepts,
-            process=process,
-        )
+        return Films(trust[positions], tokens, vectors, to_tower, log_shares, intercepts, process)
 
     def _process(
         self,

@@ -28,8 +28,6 @@ PRIOR_WEIGHTS = (-0.6, -0.8, 0.4)
 LEANINGS_SCALE = 4.0
 # Steps in which the prior gets its mean, and how far that stays from the ends of the scale.
 TILTS, MARGIN = 2, 0.3
-# How much the autoencoders' expectation counts where training begins.
-OPINION_WEIGHT = 0.15
 
 
 @dataclass
@@ -54,7 +52,6 @@ class UserState(NamedTuple):
     scales: torch.Tensor  # (...), shrunk root mean square of the surprises so far, in standard deviations
     habits: torch.Tensor  # (..., 10), log of how often the user gives each rating, over how often everyone does
     tower: torch.Tensor  # (..., tower_size), what the ratings add up to
-    vectors: torch.Tensor  # (..., members, autoencoder_size), the same by the autoencoders that are heard
     last_event: torch.Tensor  # (..., hidden_size), the film seen last with its rating
 
 
@@ -74,7 +71,7 @@ class Memory(NamedTuple):
     padding: torch.Tensor  # (batch, length), True where the history has ended
     users: UserState  # after the history, (batch, 1, ...)
     belief: Belief
-    sums: torch.Tensor  # (batch, 12 + tower_size + members * autoencoder_size), what `_user_states` sums up
+    sums: torch.Tensor  # (batch, 12 + tower_size), what `_user_states` sums up
 
 
 class NoPositions(nn.Module):
@@ -94,9 +91,8 @@ class FilmTokenGPT2Model(FilmTables):
     is a fair baseline. The prior pools three opinions: the film's histogram, a Gaussian process over films
     (see `taste_process`) that holds a belief about the user, and the user's habits, which ratings they give at all.
     What the process says of each of the ten ratings is added to it, and read by the transformer, as is where the film
-    lies on the scale that the user's own ratings make. Autoencoders of ratings, trained before all else, have an
-    expectation of their own that moves the prior's mean (see `autoencoders`). Beside the transformer, what the ratings
-    add up to meets the film (see `user_tower`).
+    lies on the scale that the user's own ratings make. Beside the transformer, what the ratings add up to meets the
+    film, and has an expectation of its own that moves the prior's (see `user_tower`).
     """
 
     _supports_sdpa = True
@@ -121,9 +117,9 @@ class FilmTokenGPT2Model(FilmTables):
         self.leanings_head = nn.Linear(NUM_RATINGS, NUM_RATINGS, bias=False)
         # Of the prior's three opinions: constants, and slopes in the log of the history's length.
         self.prior_weights = nn.Parameter(torch.zeros(3, 2))
-        # How much the autoencoders' expectation counts beside the process's: after some twenty ratings, and a slope in
-        # the log of the history's length.
-        self.opinion_weights = nn.Parameter(torch.zeros(2))
+        # How much the tower's expectation counts beside the process's: after some twenty ratings, and a slope in the
+        # log of the history's length.
+        self.tower_weights = nn.Parameter(torch.zeros(2))
         self.post_init()
 
     @torch.no_grad()
@@ -133,8 +129,8 @@ class FilmTokenGPT2Model(FilmTables):
             # With silent heads the model starts as its prior, and training adds to it.
             init.zeros_(module.rating_head.weight)
             init.zeros_(module.rating_head.bias)
-            init.copy_(module.opinion_weights, torch.tensor([OPINION_WEIGHT, 0.0]))
             init.zeros_(module.tower_head.weight)
+            init.zeros_(module.tower_weights)
             init.zeros_(module.leanings_head.weight)
             init.zeros_(module.kernel_scales)  # the process starts with the config's kernel
             init.copy_(module.prior_weights, torch.tensor(PRIOR_WEIGHTS)[:, None] * torch.tensor([1.0, 0.0]))
@@ -154,40 +150,17 @@ class FilmTokenGPT2Model(FilmTables):
         to_tower = self.user_tower.events(read, films.to_tower, deviations, ratings)
         return self.event_projection(read) + self.event_rating(ratings), to_tower
 
-    @torch.no_grad()
-    def _autoencoder_events(
-        self, films: Films, ratings: torch.Tensor, unseen_by: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """What ratings add to what autoencoders read, `(batch, length, members * autoencoder_size)`."""
-        if not len(self.autoencoders):
-            return films.trust.new_empty(*ratings.shape, 0)
-        deviations = (ratings - films.factor_intercepts) / 2
-        return self.autoencoders.events(films.rows, films.trust, deviations, ratings, unseen_by).flatten(-2)
-
-    def _user_states(
-        self,
-        sums: torch.Tensor,
-        tastes: torch.Tensor,
-        last_event: torch.Tensor,
-        unseen_by: torch.Tensor | None = None,
-    ) -> UserState:
-        """States from `sums` (..., 12 + tower_size + members * autoencoder_size): how many ratings, the squares of
-        their surprises, how many of each rating, and what they add to the tower and to what autoencoders read."""
-        sizes = [1, 1, NUM_RATINGS, self.config.tower_size]
-        counts, squares, usage, to_tower, to_autoencoders = sums.split([*sizes, sums.shape[-1] - sum(sizes)], dim=-1)
+    def _user_states(self, sums: torch.Tensor, tastes: torch.Tensor, last_event: torch.Tensor) -> UserState:
+        """States from `sums` (..., 12 + tower_size): how many ratings, the squares of their surprises, how many of
+        each rating, and what they add to the tower."""
+        counts, squares, usage, to_tower = sums.split([1, 1, NUM_RATINGS, self.config.tower_size], dim=-1)
         overall = self._overall_shares()
         habits = ((usage + USER_SHRINKAGE * overall) / (counts + USER_SHRINKAGE)).log() - overall.log()
         scales = ((squares + USER_SHRINKAGE) / (counts + USER_SHRINKAGE)).sqrt()
         tower = self.user_tower(to_tower, counts[..., 0])
-        vectors = to_autoencoders.unflatten(-1, (-1, self.config.autoencoder_size))
-        if len(self.autoencoders):
-            with torch.no_grad():
-                vectors = self.autoencoders.users(vectors, counts[..., 0], unseen_by)
-        return UserState(counts[..., 0], tastes, scales[..., 0], habits, tower, vectors, last_event)
+        return UserState(counts[..., 0], tastes, scales[..., 0], habits, tower, last_event)
 
-    def _read(
-        self, films: Films, ratings: torch.Tensor, unseen_by: torch.Tensor | None = None
-    ) -> tuple[Expectation, UserState, Reading, torch.Tensor]:
+    def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Reading, torch.Tensor]:
         """
         What was expected of each rating of a history, the state before each and after the last `(batch, length + 1)`,
         what the process read, and, after the last, the sums of `_user_states`. Ratings of 0 are padding on the right;
@@ -201,20 +174,17 @@ class FilmTokenGPT2Model(FilmTables):
             expected = self._expectation(films, reading.means, reading.variances)
         events, to_tower = self._events(films, ratings, expected)
         with self._without_autocast():
-            to_autoencoders = self._autoencoder_events(films, ratings, unseen_by)
-            sums = self._summands(reading.surprises, usage, to_tower, to_autoencoders) * real[..., None]
+            sums = self._summands(reading.surprises, usage, to_tower) * real[..., None]
             sums = F.pad(sums.cumsum(1), (0, 0, 1, 0))
         start = self.event_rating.weight[0].expand(len(ratings), 1, -1)
         events = torch.cat([start, events], dim=1)
-        return expected, self._user_states(sums, reading.tastes, events, unseen_by), reading, sums[:, -1]
+        return expected, self._user_states(sums, reading.tastes, events), reading, sums[:, -1]
 
     @staticmethod
-    def _summands(
-        surprises: torch.Tensor, usage: torch.Tensor, to_tower: torch.Tensor, to_autoencoders: torch.Tensor
-    ) -> torch.Tensor:
+    def _summands(surprises: torch.Tensor, usage: torch.Tensor, to_tower: torch.Tensor) -> torch.Tensor:
         """What ratings with these `surprises` (...), one-hot in `usage` (..., 10), add to `_user_states`' sums."""
         numbers = torch.stack([torch.ones_like(surprises), surprises.square()], dim=-1)
-        return torch.cat([numbers, usage, to_tower.to(surprises.dtype), to_autoencoders], dim=-1)
+        return torch.cat([numbers, usage, to_tower.to(surprises.dtype)], dim=-1)
 
     @staticmethod
     def _targets(films: Films, ratings: torch.Tensor, usage: torch.Tensor) -> torch.Tensor:
@@ -229,16 +199,11 @@ class FilmTokenGPT2Model(FilmTables):
         """From the means `(..., 11)` of `_targets`."""
         return Expectation(films.intercepts + means[..., 0], variances, means[..., 1:])
 
-    @torch.no_grad()
-    def _second_opinion(
-        self, films: Films, users: UserState, expected: Expectation, unseen_by: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """How far the autoencoders' expectation is from the process's, in points of ten `(...)`; of films without
-        ratings they have none."""
-        if not len(self.autoencoders):
-            return torch.zeros_like(expected.means)
-        deviations = self.autoencoders.deviations(users.vectors, films.rows, films.trust, unseen_by)
-        return films.trust * (films.factor_intercepts + deviations - expected.means)
+    def _second_opinion(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
+        """How far the tower's expectation is from the process's, in points of ten `(...)`; of films without ratings it
+        has none."""
+        deviations = self.user_tower.deviations(users.tower, films.vectors)
+        return films.trust * (films.intercepts + deviations - expected.means)
 
     def _inputs(self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor) -> torch.Tensor:
         numbers = [
@@ -266,13 +231,13 @@ class FilmTokenGPT2Model(FilmTables):
         deviations = self._ratings() - expected.means[..., None]
         variances = (expected.variances * users.scales.square())[..., None]
         prior = histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
-        # The opinions give the distribution its shape; the process, and autoencoders beside it, know its mean best.
+        # The opinions give the distribution its shape; the process, and the tower beside it, know its mean best.
         # Newton's method, tilting the distribution until it has that mean; what the process says of each of the ten
         # ratings may then move it.
         wanted = expected.means
         if opinion is not None:
-            weight = self.opinion_weights[0] + self.opinion_weights[1] * (users.counts.log1p() / 3 - 1)
-            wanted = wanted + weight * opinion
+            heed = self.tower_weights[0] + self.tower_weights[1] * (users.counts.log1p() / 3 - 1)
+            wanted = wanted + heed * opinion
         wanted = wanted.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
         for _ in range(TILTS):
             shares = prior.softmax(-1)
@@ -292,7 +257,6 @@ class FilmTokenGPT2Model(FilmTables):
         ratings: torch.Tensor,
         leave_one_out: bool = False,
         film_factors: torch.Tensor | None = None,
-        unseen_by: torch.Tensor | None = None,
     ) -> FilmTokenGPT2Output:
         """
         Args:
@@ -302,14 +266,12 @@ class FilmTokenGPT2Model(FilmTables):
             leave_one_out (`bool`): whether these ratings are among the model's own statistics, as training users' are.
             film_factors (`torch.Tensor` of shape `(batch, length, 2 * factor_size + 2)`, *optional*): the films'
                 factors as they are without these users' ratings, in the place of the model's own.
-            unseen_by (`torch.Tensor` of shape `(batch,)`, *optional*): which autoencoder was trained without each of
-                these users; in its absence all are heard.
         """
         films = self._films(film_ids, ratings if leave_one_out else None, film_factors)
-        expected, users, _, _ = self._read(films, ratings, unseen_by)
+        expected, users, _, _ = self._read(films, ratings)
         users = UserState(*(state[:, :-1] for state in users))
         # No attention mask: padding is on the right, where a causal model cannot see it.
-        opinion = self._second_opinion(films, users, expected, unseen_by)
+        opinion = self._second_opinion(films, users, expected)
         inputs = self._inputs(films, users, expected, opinion)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
         rating_logits = self._prior_logits(films, users, expected, opinion) + self._added_logits(films, users, hidden)
@@ -383,8 +345,7 @@ class FilmTokenGPT2Model(FilmTables):
             belief = add_rating(memory.belief, films.process, self._targets(films, ratings, usage), self.kernel)
         surprises = (ratings - expected.means) / expected.variances.sqrt()
         events, to_tower = self._events(films, ratings, expected)
-        to_autoencoders = self._autoencoder_events(films, ratings)
-        sums = memory.sums + self._summands(surprises, usage, to_tower, to_autoencoders)[:, 0]
+        sums = memory.sums + self._summands(surprises, usage, to_tower)[:, 0]
         users = self._user_states(sums[:, None], belief.taste()[:, None], events)
         return Memory(added, padding, users, belief, sums)
 
@@ -414,8 +375,8 @@ class FilmTokenGPT2Model(FilmTables):
         candidates_at_once: int = 2048,
         catalogue: Films | None = None,
     ) -> torch.Tensor:
-        """What `score` returns, by the prior without the autoencoders' opinion: in a fraction of the time, and good
-        enough to choose which of a catalogue's films are worth scoring."""
+        """What `score` returns, by the prior without the tower's opinion: in a fraction of the time, and good enough
+        to choose which of a catalogue's films are worth scoring."""
         candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, with_tokens=False)
         return torch.cat(
             [self._prior_logits(films, memory.users, expected, None).softmax(-1) for films, expected in candidates], 1

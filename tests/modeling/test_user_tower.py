@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from modeling.film_token_gpt2.user_tower import UserTower
+from modeling.film_token_gpt2.user_tower import LONGEST_SUM, SUM_SHRINKAGE, UserTower
 from tests.modeling.toy import NUM_FILMS, toy_history, toy_model
 
 
@@ -18,6 +18,20 @@ def test_a_rating_adds_what_its_film_and_its_deviation_say():
         told = tower.event_projection.weight @ read[place] + tower.event_rating.weight[ratings[place] - 1]
         expected = told + deviations[place] * own[place, 0] + own[place, 1]
         torch.testing.assert_close(events[place], expected)
+
+
+def test_a_sum_is_scaled_by_the_root_of_how_many_it_is_of():
+    torch.manual_seed(0)
+    tower = UserTower(width=4, size=3, num_ratings=10)
+    with torch.no_grad():
+        tower.down_projection.weight.zero_()
+        tower.down_projection.bias.zero_()
+    sums, counts = torch.randn(3, 3), torch.tensor([0.0, 90.0, 2 * LONGEST_SUM + SUM_SHRINKAGE])
+    none, some, many = tower(sums, counts)
+    torch.testing.assert_close(none, sums[0] / SUM_SHRINKAGE**0.5)
+    torch.testing.assert_close(some, sums[1] / 10)
+    # Of twice as many ratings as training has practised, the sum is halved.
+    torch.testing.assert_close(many, sums[2] / 2 / (LONGEST_SUM + SUM_SHRINKAGE) ** 0.5)
 
 
 def test_the_order_of_a_history_does_not_change_the_tower_but_for_what_was_expected():
@@ -56,3 +70,26 @@ def test_the_tower_changes_what_is_predicted():
     with torch.no_grad():
         model.tower_head.weight.zero_()
     assert not torch.allclose(model.predict(films, ratings, candidates), before, atol=1e-3)
+
+
+def test_its_opinion_moves_the_priors_mean_by_as_much_as_it_counts():
+    model = toy_model()
+    model.rating_histogram[3] = 0
+    films, ratings = toy_history(20)
+    memory = model.read(films, ratings)
+    known = model._films(torch.arange(8).expand(2, -1))
+    expected = model._expect(memory.belief, known)
+    opinion = model._second_opinion(known, memory.users, expected)
+    assert (opinion[:, 3] == 0).all()  # nobody has rated that film
+    deviations = (memory.users.tower * known.vectors) @ model.user_tower.deviation_head.weight[0]
+    towards = known.intercepts + deviations - expected.means
+    torch.testing.assert_close(opinion, known.trust * towards)
+    with torch.no_grad():
+        model.leanings_head.weight.zero_()
+        model.tower_weights.copy_(torch.tensor([0.1, 0.2]))
+        without, moved = (
+            model._mean_rating(model._prior_logits(known, memory.users, expected, each).softmax(-1))
+            for each in (None, opinion)
+        )
+    count = torch.tensor(20.0)
+    torch.testing.assert_close(moved - without, (0.1 + 0.2 * (count.log1p() / 3 - 1)) * opinion, atol=0.02, rtol=0.05)

@@ -17,7 +17,6 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
         "num_attention_heads": 2,
         "factor_size": 3,
         "tower_size": 6,
-        "autoencoder_size": 6,
         "content_size": 4,
         **settings,
     }

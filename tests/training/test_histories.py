@@ -9,7 +9,7 @@ import pytest
 
 import training.histories
 from data_prep.dataset import Histories
-from training.histories import HistoryCollator, HistoryDataset, Piece
+from training.histories import HistoryDataset, Piece
 from training.sampler import LikeSizeSampler
 
 
@@ -46,17 +46,6 @@ def test_undated_histories_are_reordered_and_every_rating_comes_round():
     assert set(np.concatenate(seen)) == set(range(40))
     assert not any(np.array_equal(films, np.sort(films)) for films in seen)
     assert all(len(set(films)) == 16 for films in seen)
-
-
-def test_training_users_hear_the_autoencoder_that_has_not_seen_them_and_others_hear_all():
-    collate = HistoryCollator(autoencoders=3)
-    for training in (True, False):
-        dataset = HistoryDataset(histories([5] * 8), max_length=16, leave_one_out=training)
-        batch = collate([dataset[Piece(0, user, 0, 5)] for user in (7, 3, 2)])
-        assert ("unseen_by" in batch) == training
-    assert "unseen_by" not in HistoryCollator()([dataset[Piece(0, 0, 0, 5)]])
-    dataset.leave_one_out = True
-    assert collate([dataset[Piece(0, user, 0, 5)] for user in (7, 3, 2)])["unseen_by"].tolist() == [1, 0, 2]
 
 
 def test_dated_histories_keep_their_order():

@@ -111,7 +111,7 @@ def test_bfloat16_trains_alike(tiny_dataset, tmp_path):
 def test_two_processes_equal_one(tiny_dataset, tmp_path):
     common = ["-m", "training.film_token_gpt2", "--data", str(tiny_dataset), *SMALL, "--max-steps", "4"]
     common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True", "--bf16", "False"]
-    common += ["--autoencoder-passes", "2"]
+    common += ["--tower-passes", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     losses = {}
     for name, config, batch in (
@@ -177,7 +177,7 @@ def test_a_run_by_the_clock_ends_by_the_clock(tiny_dataset, tmp_path):
 
 def test_resuming_gives_the_losses_of_an_uninterrupted_run(tiny_dataset, tmp_path, monkeypatch):
     common = ["--data", str(tiny_dataset), *SMALL, "--logging-steps", "1", "--per-device-train-batch-size", "8"]
-    common += ["--num-train-epochs", "2", "--use-cpu", "True", "--autoencoder-passes", "2"]
+    common += ["--num-train-epochs", "2", "--use-cpu", "True", "--tower-passes", "2"]
     main([*common, "--output-dir", str(tmp_path / "whole")])
     interrupted = tmp_path / "interrupted"
 
@@ -196,7 +196,7 @@ def test_resuming_gives_the_losses_of_an_uninterrupted_run(tiny_dataset, tmp_pat
     with pytest.raises(PowerCut):
         main([*common, "--save-steps", "5", "--output-dir", str(interrupted)])
     monkeypatch.undo()
-    monkeypatch.setattr("training.film_token_gpt2.fit_autoencoders", None)  # they were trained before the checkpoint
+    monkeypatch.setattr("training.film_token_gpt2.fit_user_tower", None)  # it was trained before the checkpoint
     assert (interrupted / "checkpoint-5").is_dir()
     main([*common, "--save-steps", "5", "--output-dir", str(interrupted), "--resume"])
     logs = losses_of(tmp_path / "whole"), losses_of(interrupted)
@@ -254,8 +254,7 @@ def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
         (["--hidden-size", "30", "--num-attention-heads", "4"], "num_attention_heads=4 does not divide"),
         (["--no-such-option", "1"], "--no-such-option"),
         (["--targets", "fuzzy"], "fuzzy"),
-        (["--autoencoder-passes", "0"], "autoencoder_passes must be at least 1, got 0"),
-        (["--autoencoders", "1"], "autoencoders must be 0, or at least 2"),
+        (["--tower-passes", "-1"], "tower_passes must be at least 0, got -1"),
         (["--resume"], "no checkpoint to resume"),
         (["--resume", "--overwrite"], "exclude each other"),
     ],

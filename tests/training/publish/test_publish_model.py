@@ -51,7 +51,6 @@ def test_what_arrives(online: HubServer, model_folders, report: Path, capsys) ->
         "causal_attention.py",
         "own_scale.py",
         "taste_process.py",
-        "autoencoders.py",
         "user_tower.py",
         "modeling_film_token_gpt2.py",
         "model.safetensors",
