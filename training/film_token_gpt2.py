@@ -65,7 +65,7 @@ class FilmTokenGPT2Arguments:
             embedding_shrinkage: see `FilmTokenGPT2Config`.
         tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
             all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
-            24, and none with fewer than 5,000 users, of whom it learns too much by heart.
+            24, and none with fewer than 20,000 users, of whom it learns too much by heart.
         muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
             `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
