@@ -33,6 +33,7 @@ from training.optimizer import MuonAndOther
 from training.output_folder import rating_histogram, save_model
 from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
+from training.restraint import fit_restraint, steps
 from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
@@ -144,11 +145,28 @@ def multiplies_in_bfloat16() -> bool:
 
 
 class FilmTokenTrainer(RatingTrainer):
-    """A `RatingTrainer` that trains matrices by Muon, with `muon`."""
+    """A `RatingTrainer` that trains matrices by Muon, with `muon`, and fits the trained model's `restraint` to the
+    users of `eval_dataset`."""
 
     def __init__(self, *, muon: bool, **kwargs):
         self.muon = muon
         super().__init__(**kwargs)
+
+    def train(self, *args, **kwargs) -> Any:
+        result = super().train(*args, **kwargs)
+        # Not where FSDP has shared the weights out: the first process alone does not have them.
+        if self.eval_dataset is not None and not self.clock.interrupted and not self.is_fsdp_enabled:
+            self.restrain()
+        return result
+
+    def restrain(self) -> None:
+        """Fit the model's `restraint` to validation users, on the first process, and send it to the others."""
+        model: Any = self.accelerator.unwrap_model(self.model)
+        validation: Any = self.eval_dataset
+        if self.args.process_index == 0:
+            with progress("restraint", steps(validation)) as advance:
+                fit_restraint(model, validation, self.rating_loss, progress=advance)
+        model.restraint.copy_(broadcast(model.restraint))
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.muon and not self.is_fsdp_enabled:

@@ -37,10 +37,15 @@ class FilmTokenGPT2Output(ModelOutput):
         rating_logits (`torch.FloatTensor` of shape `(batch, length, 10)`): scores of the ratings 1..10 at every
             position, each given the films and ratings before it and the position's own film.
         expected_rating (`torch.FloatTensor` of shape `(batch, length)`): mean of that distribution, 1..10.
+        prior_logits (`torch.FloatTensor` of shape `(batch, length, 10)`): the scores of the prior alone.
+        added_logits (`torch.FloatTensor` of shape `(batch, length, 3, 10)`): what the tower's opinion, the transformer
+            and the tower's scores add to them, before it is restrained.
     """
 
     rating_logits: torch.Tensor | None = None
     expected_rating: torch.Tensor | None = None
+    prior_logits: torch.Tensor | None = None
+    added_logits: torch.Tensor | None = None
 
 
 class UserState(NamedTuple):
@@ -95,6 +100,8 @@ class FilmTokenGPT2Model(FilmTables):
     film, and has an expectation of its own that moves the prior's (see `user_tower`).
     """
 
+    restraint: torch.Tensor
+
     _supports_sdpa = True
     _no_split_modules = ["GPT2Block"]
 
@@ -120,6 +127,9 @@ class FilmTokenGPT2Model(FilmTables):
         # How much the tower's expectation counts beside the process's: after some twenty ratings, and a slope in the
         # log of the history's length.
         self.tower_weights = nn.Parameter(torch.zeros(2))
+        # How much more than in training the tower's opinion, the transformer and the tower's scores count: constants,
+        # and slopes in the log of the history's length. Zero while they learn; see `restrained`.
+        self.register_buffer("restraint", torch.zeros(3, 2))
         self.post_init()
 
     @torch.no_grad()
@@ -222,34 +232,53 @@ class FilmTokenGPT2Model(FilmTables):
         known = torch.cat([part.expand(*places, -1) for part in parts], dim=-1)
         return films.tokens + users.last_event + self.user_projection(known)
 
-    def _prior_logits(
-        self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor | None
-    ) -> torch.Tensor:
-        """By everything but the transformer; `opinion` as in `_second_opinion`, or none."""
+    def _pool(self, films: Films, users: UserState, expected: Expectation) -> torch.Tensor:
+        """The prior's three opinions: they give the distribution its shape."""
         weights = self.prior_weights[:, 0] + self.prior_weights[:, 1] * users.counts[..., None].log1p() / 3
         histogram, factors, habits = weights[..., :1].exp(), weights[..., 1:2].exp(), weights[..., 2:]
         deviations = self._ratings() - expected.means[..., None]
         variances = (expected.variances * users.scales.square())[..., None]
-        prior = histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
-        # The opinions give the distribution its shape; the process, and the tower beside it, know its mean best.
-        # Newton's method, tilting the distribution until it has that mean; what the process says of each of the ten
-        # ratings may then move it.
-        wanted = expected.means
-        if opinion is not None:
-            heed = self.tower_weights[0] + self.tower_weights[1] * (users.counts.log1p() / 3 - 1)
-            wanted = wanted + heed * opinion
-        wanted = wanted.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
-        for _ in range(TILTS):
-            shares = prior.softmax(-1)
-            means = self._mean_rating(shares)
-            deviations = self._ratings() - means[..., None]
-            variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
-            prior = prior + ((wanted - means) / variances)[..., None] * deviations
-        return prior + self.leanings_head(LEANINGS_SCALE * expected.leanings)
+        return histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
 
-    def _added_logits(self, films: Films, users: UserState, hidden: torch.Tensor) -> torch.Tensor:
-        """What the transformer and the user's tower add to the prior."""
-        return self.rating_head(hidden) + self.tower_head(users.tower * films.vectors)
+    def _prior_logits(self, pool: torch.Tensor, means: torch.Tensor, leanings: torch.Tensor) -> torch.Tensor:
+        """The process, and the tower beside it, know the mean of the distribution better than the `_pool` does, which
+        is tilted by Newton's method until it has that mean; what the process says of each of the ten ratings may then
+        move it."""
+        means = means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
+        for _ in range(TILTS):
+            shares = pool.softmax(-1)
+            before = self._mean_rating(shares)
+            deviations = self._ratings() - before[..., None]
+            variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
+            pool = pool + ((means - before) / variances)[..., None] * deviations
+        return pool + self.leanings_head(LEANINGS_SCALE * leanings)
+
+    def _logits(
+        self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor, hidden: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of the prior `(..., 10)`, and what the tower's opinion, the transformer and the tower's scores add to
+        them `(..., 3, 10)`."""
+        pool = self._pool(films, users, expected)
+        heed = self.tower_weights[0] + self.tower_weights[1] * (users.counts.log1p() / 3 - 1)
+        prior = self._prior_logits(pool, expected.means, expected.leanings)
+        moved = self._prior_logits(pool, expected.means + heed * opinion, expected.leanings) - prior
+        added = [moved, self.rating_head(hidden), self.tower_head(users.tower * films.vectors)]
+        return prior, torch.stack(added, dim=-2)
+
+    def restrained(self, added_logits: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """
+        What has been learned predicts the people it was learned from better than anybody else, so by itself it cannot
+        tell how much to trust it: `restraint` is fitted afterwards, to people who were not there.
+
+        Args:
+            added_logits (`torch.Tensor` of shape `(..., 3, 10)`): as in [`FilmTokenGPT2Output`].
+            counts (`torch.Tensor` of shape `(...)`): ratings known.
+
+        Returns:
+            `torch.Tensor` of shape `(..., 10)`: what is added to the prior.
+        """
+        weights = 1 + self.restraint[:, 0] + self.restraint[:, 1] * (counts[..., None].log1p() / 3 - 1)
+        return (weights.clamp(min=0)[..., None] * added_logits).sum(-2)
 
     def forward(
         self,
@@ -274,8 +303,9 @@ class FilmTokenGPT2Model(FilmTables):
         opinion = self._second_opinion(films, users, expected)
         inputs = self._inputs(films, users, expected, opinion)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        rating_logits = self._prior_logits(films, users, expected, opinion) + self._added_logits(films, users, hidden)
-        return FilmTokenGPT2Output(rating_logits, self._mean_rating(rating_logits.softmax(-1)))
+        prior, added = self._logits(films, users, expected, opinion, hidden)
+        rating_logits = prior + self.restrained(added, users.counts)
+        return FilmTokenGPT2Output(rating_logits, self._mean_rating(rating_logits.softmax(-1)), prior, added)
 
     # -- predicting
 
@@ -362,9 +392,8 @@ class FilmTokenGPT2Model(FilmTables):
         for films, expected in self._candidates(memory, candidate_films, candidates_at_once, catalogue):
             opinion = self._second_opinion(films, memory.users, expected)
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected, opinion), memory)
-            rating_logits = self._prior_logits(films, memory.users, expected, opinion)
-            rating_logits = rating_logits + self._added_logits(films, memory.users, hidden)
-            probabilities.append(rating_logits.softmax(-1))
+            prior, added = self._logits(films, memory.users, expected, opinion, hidden)
+            probabilities.append((prior + self.restrained(added, memory.users.counts)).softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()
@@ -375,12 +404,14 @@ class FilmTokenGPT2Model(FilmTables):
         candidates_at_once: int = 2048,
         catalogue: Films | None = None,
     ) -> torch.Tensor:
-        """What `score` returns, by the prior without the tower's opinion: in a fraction of the time, and good enough
-        to choose which of a catalogue's films are worth scoring."""
+        """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
+        catalogue's films are worth scoring."""
+        probabilities = []
         candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, with_tokens=False)
-        return torch.cat(
-            [self._prior_logits(films, memory.users, expected, None).softmax(-1) for films, expected in candidates], 1
-        )
+        for films, expected in candidates:
+            pool = self._pool(films, memory.users, expected)
+            probabilities.append(self._prior_logits(pool, expected.means, expected.leanings).softmax(-1))
+        return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()
     def covariance(self, films: ProcessFilms, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,7 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
+        model.restraint.copy_(torch.randn_like(model.restraint) * 0.2)
     return model.eval()
 
 

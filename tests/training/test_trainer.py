@@ -113,7 +113,7 @@ def test_two_processes_equal_one(tiny_dataset, tmp_path):
     common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True", "--bf16", "False"]
     common += ["--tower-passes", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    losses = {}
+    losses, restraints = {}, {}
     for name, config, batch in (
         ("one", "accelerate_config.yaml", "8"),
         ("two", "training/recipes/two_cpu_processes.yaml", "4"),
@@ -125,8 +125,15 @@ def test_two_processes_equal_one(tiny_dataset, tmp_path):
         assert result.returncode == 0, result.stderr[-2000:]
         assert {"one": "in 1 process;", "two": "in 2 processes;"}[name] in result.stderr
         losses[name] = losses_of(out)
+        restraints[name] = restraint_of(out)
     assert len(losses["one"]) == 4
     assert losses["two"] == pytest.approx(losses["one"], rel=1e-5)
+    assert (restraints["one"] != 0).all()
+    torch.testing.assert_close(restraints["two"], restraints["one"], rtol=0.01, atol=1e-3)
+
+
+def restraint_of(folder: Path) -> torch.Tensor:
+    return FilmTokenGPT2Model.from_pretrained(folder).restraint
 
 
 def losses_of(folder: Path) -> list[float]:
@@ -220,7 +227,7 @@ def test_an_interrupted_run_is_saved_and_goes_on_where_it_was(tiny_dataset, tmp_
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors[-2000:]
     assert b"--resume goes on" in errors
-    assert (out / "model.safetensors").is_file()
+    assert (restraint_of(out) == 0).all()  # it is to end now
     (checkpoint,) = out.glob("checkpoint-*")
     steps = int(checkpoint.name.split("-")[1])
     seconds = json.loads((checkpoint / "trainer_state.json").read_text())["stateful_callbacks"]["Clock"]["args"]
@@ -231,6 +238,7 @@ def test_an_interrupted_run_is_saved_and_goes_on_where_it_was(tiny_dataset, tmp_
     main([*arguments, "--max-minutes", budget, "--resume"])
     after = json.loads((out / "trainer_state.json").read_text())
     assert steps < after["global_step"] < steps + 20
+    assert (restraint_of(out) != 0).all()
     assert not list(out.glob("checkpoint-*"))
 
 

@@ -1,0 +1,78 @@
+"""
+How far a trained model is to trust what it has learned, by people it has not learned from.
+
+What training adds to the prior fits the people it was learned from better than others, the better the longer their
+history, and the loss is those people's. So how much each part of it counts, six numbers, is fitted afterwards to
+validation users, as a temperature would be. The logits are linear in them, and the loss nearly convex.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from modeling.film_token_gpt2 import FilmTokenGPT2Model
+from modeling.losses import RatingCrossEntropy
+from training.histories import HistoryCollator, HistoryDataset
+
+USERS = 1500  # at most, evenly from all that there are
+SHRINKAGE = 1.0  # users of prior weight for counting as much as in training
+HISTORIES_AT_ONCE = 32
+ITERATIONS = 50
+
+
+@torch.no_grad()
+def fit_restraint(
+    model: FilmTokenGPT2Model,
+    dataset: HistoryDataset,
+    loss: RatingCrossEntropy,
+    *,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
+    """
+    Fit a trained model's `restraint`, in place.
+
+    Args:
+        model (`FilmTokenGPT2Model`): as training leaves it.
+        dataset (`HistoryDataset`): uncut histories of users that the model has not learned from.
+        loss (`RatingCrossEntropy`): the loss of training.
+        progress: called after each of `steps(dataset)` batches.
+    """
+    users = min(USERS, len(dataset))
+    rows = np.linspace(0, len(dataset) - 1, users).astype(np.int64)
+    rows = rows[np.argsort(dataset.lengths(0)[rows], kind="stable")]  # of like length together: less padding
+    model.eval()
+    parts = []
+    for start in range(0, users, HISTORIES_AT_ONCE):
+        pieces, _ = dataset.examples(0, 0, rows[start : start + HISTORIES_AT_ONCE])
+        batch: dict[str, Any] = HistoryCollator()([dataset[piece] for piece in pieces])
+        films, ratings = batch["film_ids"].to(model.device), batch["ratings"].to(model.device)
+        output = model(films, ratings)
+        real = ratings > 0
+        counts = torch.arange(ratings.shape[1], device=model.device).expand_as(ratings)
+        parts.append((output.prior_logits[real], output.added_logits[real], counts[real], ratings[real]))
+        progress()
+    prior, added, counts, labels = map(torch.cat, zip(*parts, strict=True))
+
+    restraint = model.restraint.requires_grad_()
+    optimizer = torch.optim.LBFGS([restraint], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        fit = loss(prior + model.restrained(added, counts), labels)
+        total = fit + SHRINKAGE / users * restraint.square().sum()
+        total.backward()
+        return total
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+    restraint.requires_grad_(False).grad = None
+
+
+def steps(dataset: HistoryDataset) -> int:
+    """Batches that `fit_restraint` reads."""
+    return math.ceil(min(USERS, len(dataset)) / HISTORIES_AT_ONCE)
