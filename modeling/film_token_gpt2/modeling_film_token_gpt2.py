@@ -16,7 +16,17 @@ from .configuration_film_token_gpt2 import FilmTokenGPT2Config
 from .films import NUM_RATINGS, Films, FilmTables
 from .own_scale import SIZE as OWN_SCALE_SIZE
 from .own_scale import on_own_scale
-from .taste_process import Belief, Kernel, ProcessFilms, Reading, add_rating, covariance, expect, read_ratings
+from .taste_process import (
+    Belief,
+    Kernel,
+    ProcessFilms,
+    Reading,
+    add_rating,
+    covariance,
+    expect,
+    expect_at_a_glance,
+    read_ratings,
+)
 from .user_tower import UserTower
 
 # Ratings of prior weight in what is seen of a user's habits.
@@ -404,10 +414,10 @@ class FilmTokenGPT2Model(FilmTables):
         candidates_at_once: int = 2048,
         catalogue: Films | None = None,
     ) -> torch.Tensor:
-        """What `score` returns, by the prior alone: in a fraction of the time, and good enough to choose which of a
-        catalogue's films are worth scoring."""
+        """What `score` returns, by the prior alone, which is spread as if nothing were known of likings: in a fraction
+        of the time, and good enough to choose which of a catalogue's films are worth scoring."""
         probabilities = []
-        candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, with_tokens=False)
+        candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, glance=True)
         for films, expected in candidates:
             pool = self._pool(films, memory.users, expected)
             probabilities.append(self._prior_logits(pool, expected.means, expected.leanings).softmax(-1))
@@ -436,17 +446,19 @@ class FilmTokenGPT2Model(FilmTables):
         candidate_films: torch.Tensor,
         at_once: int,
         catalogue: Films | None,
-        with_tokens: bool = True,
+        glance: bool = False,
     ) -> Iterator[tuple[Films, Expectation]]:
-        """So many candidates at a time over the whole batch: what is known of them, and what the process expects."""
+        """So many candidates at a time over the whole batch: what is known of them, and what the process expects; at a
+        `glance` without tokens, and without what is known of likings in the variances."""
         for chunk in candidate_films.split(max(1, at_once // len(candidate_films)), dim=1):
             known = self._films if catalogue is None else catalogue.at
-            films = known(chunk, with_tokens=with_tokens)
-            yield films, self._expect(memory.belief, films)
+            films = known(chunk, with_tokens=not glance)
+            yield films, self._expect(memory.belief, films, glance)
 
-    def _expect(self, belief: Belief, films: Films) -> Expectation:
+    def _expect(self, belief: Belief, films: Films, glance: bool = False) -> Expectation:
+        by = expect_at_a_glance if glance else expect
         with self._without_autocast():
-            return self._expectation(films, *expect(belief, films.process, self.kernel))
+            return self._expectation(films, *by(belief, films.process, self.kernel))
 
     def _attend_to_memory(
         self, hidden: torch.Tensor, memory: Memory

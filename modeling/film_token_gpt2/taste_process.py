@@ -148,6 +148,18 @@ def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.T
     return means, variances.clamp(min=0) + films.noise
 
 
+def expect_at_a_glance(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
+    """What `expect` returns, in a third of the time: the means are the same, the variances are those of somebody of
+    whose likings nothing is known, though all of their taste is."""
+    # The ratings are weighed first, so that a film is met by what they come to, and not by each of them.
+    weights = belief.whitener.mT @ torch.cat([belief.innovations, belief.gains], dim=-1)
+    met = covariance(belief.films, films, kernel).mT @ weights
+    means, taken = met.split([belief.innovations.shape[-1], belief.gains.shape[-1]], dim=-1)
+    means = _with_choice(means, ((films.loadings - taken) * belief.told(films.choices)).sum(-1))
+    known = ((films.loadings @ (belief.gains.mT @ belief.gains)) * films.loadings).sum(-1)
+    return means, (_variances(films, kernel) - known).clamp(min=0) + films.noise
+
+
 def add_rating(belief: Belief, film: ProcessFilms, targets: torch.Tensor, kernel: Kernel) -> Belief:
     """
     A belief after one more rating of each user; the whitener gets a row, nothing is computed again.

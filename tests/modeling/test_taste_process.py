@@ -11,6 +11,7 @@ from modeling.film_token_gpt2.taste_process import (
     ProcessFilms,
     add_rating,
     expect,
+    expect_at_a_glance,
     read_ratings,
 )
 
@@ -70,6 +71,22 @@ def test_every_prefix_equals_the_formula(history):
         _, _, taste = direct(history, place(films, 0), user, LENGTH)
         torch.testing.assert_close(reading.tastes[user, LENGTH], taste)
         torch.testing.assert_close(reading.belief(films).taste()[user], taste)
+
+
+def test_at_a_glance_the_means_are_the_same_and_likings_are_open(history):
+    films, targets = history
+    candidates = random_films(5)
+    belief = read_ratings(films, targets, KERNEL).belief(films)
+    means, _ = expect(belief, candidates, KERNEL)
+    glanced, variances = expect_at_a_glance(belief, candidates, KERNEL)
+    torch.testing.assert_close(glanced, means)
+    assert (variances > candidates.noise + KERNEL.variance * candidates.strengths.square()).all()
+    no_likings = KERNEL._replace(variance=torch.zeros((), dtype=torch.float64))
+    belief = read_ratings(films, targets, no_likings).belief(films)
+    for glance, whole in zip(
+        *(by(belief, candidates, no_likings) for by in (expect_at_a_glance, expect)), strict=True
+    ):
+        torch.testing.assert_close(glance, whole)
 
 
 def test_padding_teaches_nothing(history):
