@@ -62,8 +62,8 @@ class FilmTokenGPT2Arguments:
         data (`str`): a rating data set, a folder or the id of one on the Hub.
         crowd (`bool`): whether the film features have TMDB's vote average, vote count and popularity, which a new
             film does not have yet.
-        hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, film_dropout,
-            embedding_shrinkage: see `FilmTokenGPT2Config`.
+        hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, tower_dropout,
+            film_dropout, embedding_shrinkage: see `FilmTokenGPT2Config`.
         tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
             all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
             24, and none with fewer than 20,000 users, of whom it learns too much by heart.
@@ -83,6 +83,7 @@ class FilmTokenGPT2Arguments:
         metadata={"help": f"passes for the user's tower alone; {PASSES} with {LEAST_USERS:,} users or more, else 0"},
     )
     dropout: float = field(default=0.0, metadata={"help": "dropout probability"})
+    tower_dropout: float = field(default=0.0, metadata={"help": "dropout probability in the user's tower"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
         default=50.0, metadata={"help": "training ratings at which a film's learned embedding counts half"}
@@ -105,6 +106,7 @@ class FilmTokenGPT2Arguments:
             tower_size=self.tower_size,
             content_size=min(CONTENT_SIZE, num_features),
             dropout=self.dropout,
+            tower_dropout=self.tower_dropout,
             film_dropout=self.film_dropout,
             embedding_shrinkage=self.embedding_shrinkage,
         )

@@ -21,6 +21,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
             space, in squared ratings; 0 leaves likings out.
         liking_reach (`float`, defaults to 0.13): how far in that space a liking reaches, in cosine.
         dropout (`float`, defaults to 0.0): dropout in embeddings, attention and residual branches, a probability.
+        tower_dropout (`float`, defaults to 0.0): dropout in what a user's tower makes of a history, a probability. It
+            keeps films' vectors from learning people by heart, where each is seen several times.
         film_dropout (`float`, defaults to 0.02): share of a training batch's distinct films that are read as new
             ones: their learned embedding and all their rating statistics are withheld, so that the model practises
             for films it has never seen.
@@ -47,6 +49,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         liking_variance: float = 0.6,
         liking_reach: float = 0.13,
         dropout: float = 0.0,
+        tower_dropout: float = 0.0,
         film_dropout: float = 0.02,
         film_shrinkage: float = 5.0,
         embedding_shrinkage: float = 50.0,
@@ -64,7 +67,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
             )
         if hidden_size % num_attention_heads:
             raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
-        for name, share in (("dropout", dropout), ("film_dropout", film_dropout)):
+        shares = {"dropout": dropout, "tower_dropout": tower_dropout, "film_dropout": film_dropout}
+        for name, share in shares.items():
             if not 0 <= share < 1:
                 raise ValueError(f"{name} is a probability below 1, got {share}")
         for name, shrinkage in (
@@ -91,6 +95,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.liking_variance = liking_variance
         self.liking_reach = liking_reach
         self.dropout = dropout
+        self.tower_dropout = tower_dropout
         self.film_dropout = film_dropout
         self.film_shrinkage = film_shrinkage
         self.embedding_shrinkage = embedding_shrinkage

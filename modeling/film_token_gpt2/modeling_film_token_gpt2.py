@@ -177,7 +177,7 @@ class FilmTokenGPT2Model(FilmTables):
         overall = self._overall_shares()
         habits = ((usage + USER_SHRINKAGE * overall) / (counts + USER_SHRINKAGE)).log() - overall.log()
         scales = ((squares + USER_SHRINKAGE) / (counts + USER_SHRINKAGE)).sqrt()
-        tower = self.user_tower(to_tower, counts[..., 0])
+        tower = F.dropout(self.user_tower(to_tower, counts[..., 0]), self.config.tower_dropout, self.training)
         return UserState(counts[..., 0], tastes, scales[..., 0], habits, tower, last_event)
 
     def _read(self, films: Films, ratings: torch.Tensor) -> tuple[Expectation, UserState, Reading, torch.Tensor]:

@@ -299,6 +299,7 @@ def test_config_survives_json(tmp_path):
         ({"num_films": 0}, "num_films"),
         ({"hidden_size": 10, "num_attention_heads": 3}, "num_attention_heads=3"),
         ({"film_dropout": 1.0}, "film_dropout"),
+        ({"tower_dropout": -0.1}, "tower_dropout"),
         ({"num_attention_heads": 0}, "at least 1"),
         ({"embedding_shrinkage": 0.0}, "embedding_shrinkage"),
         ({"film_shrinkage": 0.0}, "film_shrinkage must be above 0, got 0.0"),

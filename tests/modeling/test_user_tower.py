@@ -72,6 +72,16 @@ def test_the_tower_changes_what_is_predicted():
     assert not torch.allclose(model.predict(films, ratings, candidates), before, atol=1e-3)
 
 
+def test_its_dropout_is_of_users_vectors_and_in_training_alone():
+    model, plain = toy_model(tower_dropout=0.5, film_dropout=0.0), toy_model(film_dropout=0.0)
+    films, ratings = toy_history(200)
+    assert torch.equal(model(films, ratings).rating_logits, plain(films, ratings).rating_logits)
+    towers, whole = (each.train()._read(each._films(films), ratings)[1].tower.detach() for each in (model, plain))
+    kept = towers != 0
+    assert 0.4 < kept.float().mean() < 0.6
+    torch.testing.assert_close(towers[kept], 2 * whole[kept])
+
+
 def test_its_opinion_moves_the_priors_mean_by_as_much_as_it_counts():
     model = toy_model()
     model.rating_histogram[3] = 0
