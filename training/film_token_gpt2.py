@@ -33,7 +33,7 @@ from training.optimizer import MuonAndOther
 from training.output_folder import rating_histogram, save_model
 from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
-from training.restraint import fit_restraint, steps
+from training.restraint import fit_restraint, num_batches
 from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
@@ -155,9 +155,13 @@ class FilmTokenTrainer(RatingTrainer):
         super().__init__(**kwargs)
 
     def train(self, *args, **kwargs) -> Any:
+        model: Any = self.accelerator.unwrap_model(self.model)
+        model.restraint.zero_()
         result = super().train(*args, **kwargs)
         # Not where FSDP has shared the weights out: the first process alone does not have them.
         if self.eval_dataset is not None and not self.clock.interrupted and not self.is_fsdp_enabled:
+            if self.save_folder is not None and self.is_world_process_zero():
+                self.save_folder(Path(self.args.output_dir or ""), None)  # whatever happens while it is fitted
             self.restrain()
         return result
 
@@ -166,7 +170,7 @@ class FilmTokenTrainer(RatingTrainer):
         model: Any = self.accelerator.unwrap_model(self.model)
         validation: Any = self.eval_dataset
         if self.args.process_index == 0:
-            with progress("restraint", steps(validation)) as advance:
+            with progress("restraint", num_batches(validation)) as advance:
                 fit_restraint(model, validation, self.rating_loss, progress=advance)
         model.restraint.copy_(broadcast(model.restraint))
 

@@ -40,7 +40,7 @@ def fit_restraint(
         model (`FilmTokenGPT2Model`): as training leaves it.
         dataset (`HistoryDataset`): uncut histories of users that the model has not learned from.
         loss (`RatingCrossEntropy`): the loss of training.
-        progress: called after each of `steps(dataset)` batches.
+        progress: called after each of `num_batches(dataset)` batches.
     """
     users = min(USERS, len(dataset))
     rows = np.linspace(0, len(dataset) - 1, users).astype(np.int64)
@@ -73,6 +73,6 @@ def fit_restraint(
     restraint.requires_grad_(False).grad = None
 
 
-def steps(dataset: HistoryDataset) -> int:
+def num_batches(dataset: HistoryDataset) -> int:
     """Batches that `fit_restraint` reads."""
     return math.ceil(min(USERS, len(dataset)) / HISTORIES_AT_ONCE)

@@ -88,6 +88,7 @@ class Clock(TrainerCallback, ExportableState):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._handlers = {}
+        self._read(args)  # a signal since the last step is then known to all processes
 
 
 class ProgressBar(TrainerCallback):

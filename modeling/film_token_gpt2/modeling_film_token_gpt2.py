@@ -112,6 +112,7 @@ class FilmTokenGPT2Model(FilmTables):
 
     restraint: torch.Tensor
 
+    _keys_to_ignore_on_load_missing = [r"^restraint$"]  # models from before it count everything as in training
     _supports_sdpa = True
     _no_split_modules = ["GPT2Block"]
 
@@ -137,8 +138,8 @@ class FilmTokenGPT2Model(FilmTables):
         # How much the tower's expectation counts beside the process's: after some twenty ratings, and a slope in the
         # log of the history's length.
         self.tower_weights = nn.Parameter(torch.zeros(2))
-        # How much more than in training the tower's opinion, the transformer and the tower's scores count: constants,
-        # and slopes in the log of the history's length. Zero while they learn; see `restrained`.
+        # How much more than in training (below zero, less) the tower's opinion, the transformer and the tower's scores
+        # count: constants, and slopes in the log of the history's length. Zero while they learn; see `restrained`.
         self.register_buffer("restraint", torch.zeros(3, 2))
         self.post_init()
 

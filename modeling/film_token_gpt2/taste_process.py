@@ -150,7 +150,7 @@ def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.T
 
 def expect_at_a_glance(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
     """What `expect` returns, in a third of the time: the means are the same, the variances are those of somebody of
-    whose likings nothing is known, though all of their taste is."""
+    whose likings nothing is known, and of whose taste what the ratings tell."""
     # The ratings are weighed first, so that a film is met by what they come to, and not by each of them.
     weights = belief.whitener.mT @ torch.cat([belief.innovations, belief.gains], dim=-1)
     met = covariance(belief.films, films, kernel).mT @ weights

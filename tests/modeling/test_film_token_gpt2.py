@@ -293,6 +293,15 @@ def test_config_survives_json(tmp_path):
     assert FilmTokenGPT2Config.from_pretrained(tmp_path).to_diff_dict() == config.to_diff_dict()
 
 
+def test_a_model_from_before_the_restraint_is_loaded_and_unrestrained(tmp_path):
+    model = toy_model()
+    state = {name: value for name, value in model.state_dict().items() if name != "restraint"}
+    model.save_pretrained(tmp_path, state_dict=state)
+    loaded, told = FilmTokenGPT2Model.from_pretrained(tmp_path, output_loading_info=True)
+    assert not told["missing_keys"]
+    assert (loaded.restraint == 0).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
