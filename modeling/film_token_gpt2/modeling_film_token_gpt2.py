@@ -251,6 +251,10 @@ class FilmTokenGPT2Model(FilmTables):
         variances = (expected.variances * users.scales.square())[..., None]
         return histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
 
+    def _leanings(self, expected: Expectation) -> torch.Tensor:
+        """What the process says of each of the ten ratings, as scores."""
+        return self.leanings_head(LEANINGS_SCALE * expected.leanings)
+
     def _prior_logits(self, pool: torch.Tensor, means: torch.Tensor, leanings: torch.Tensor) -> torch.Tensor:
         """The process, and the tower beside it, know the mean of the distribution better than the `_pool` does, which
         is tilted by Newton's method until it has that mean; what the process says of each of the ten ratings may then
@@ -262,17 +266,17 @@ class FilmTokenGPT2Model(FilmTables):
             deviations = self._ratings() - before[..., None]
             variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
             pool = pool + ((means - before) / variances)[..., None] * deviations
-        return pool + self.leanings_head(LEANINGS_SCALE * leanings)
+        return pool + leanings
 
     def _logits(
         self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor, hidden: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Those of the prior `(..., 10)`, and what the tower's opinion, the transformer and the tower's scores add to
         them `(..., 3, 10)`."""
-        pool = self._pool(films, users, expected)
+        pool, leanings = self._pool(films, users, expected), self._leanings(expected)
         heed = self.tower_weights[0] + self.tower_weights[1] * (users.counts.log1p() / 3 - 1)
-        prior = self._prior_logits(pool, expected.means, expected.leanings)
-        moved = self._prior_logits(pool, expected.means + heed * opinion, expected.leanings) - prior
+        prior = self._prior_logits(pool, expected.means, leanings)
+        moved = self._prior_logits(pool, expected.means + heed * opinion, leanings) - prior
         added = [moved, self.rating_head(hidden), self.tower_head(users.tower * films.vectors)]
         return prior, torch.stack(added, dim=-2)
 
@@ -421,7 +425,7 @@ class FilmTokenGPT2Model(FilmTables):
         candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, glance=True)
         for films, expected in candidates:
             pool = self._pool(films, memory.users, expected)
-            probabilities.append(self._prior_logits(pool, expected.means, expected.leanings).softmax(-1))
+            probabilities.append(self._prior_logits(pool, expected.means, self._leanings(expected)).softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()

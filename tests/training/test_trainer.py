@@ -238,7 +238,6 @@ def test_an_interrupted_run_is_saved_and_goes_on_where_it_was(tiny_dataset, tmp_
     main([*arguments, "--max-minutes", budget, "--resume"])
     after = json.loads((out / "trainer_state.json").read_text())
     assert steps < after["global_step"] < steps + 20
-    assert (restraint_of(out) != 0).all()
     assert not list(out.glob("checkpoint-*"))
 
 

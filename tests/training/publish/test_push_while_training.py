@@ -57,7 +57,9 @@ def test_every_push_is_a_whole_model(online: HubServer, tiny_dataset: Path, tmp_
         assert f'revision="{tag}"' in card
     last = repo.commits[-1][2]
     assert last["model.safetensors"].content == (out / "model.safetensors").read_bytes()
-    assert last["model.safetensors"] == repo.commits[-2][2]["model.safetensors"]
+    pushed, before = (load(files["model.safetensors"].content) for files in (last, repo.commits[-2][2]))
+    # At the end nothing is left to learn but how far to trust it.
+    assert {name for name in pushed if not torch.equal(pushed[name], before[name])} <= {"restraint"}
     said = capsys.readouterr().err
     assert f"pushed to {online.endpoint}/{REPO} revision {repo.sha} tag" in said
     # What was pushed in the middle of the run is a model too.
