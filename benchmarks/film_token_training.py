@@ -155,6 +155,7 @@ def counting_trainer(
     features = started.catalogue.features.dense(started.catalogue.film_ids)
     factors = fit_film_factors(started.histories.first(USERS_FITTED), features, settings.factor_size)
     trainer = make_trainer(settings, args, started, features, factors)
+    trainer.eval_dataset = None  # steps are measured, not what is fitted after them
     batches = trainer.data_collator = Batches(HistoryCollator(factors.by_fold))
     return trainer, batches
 

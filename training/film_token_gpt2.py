@@ -162,13 +162,11 @@ class FilmTokenTrainer(RatingTrainer):
         if self.eval_dataset is not None and not self.clock.interrupted and not self.is_fsdp_enabled:
             if self.save_folder is not None and self.is_world_process_zero():
                 self.save_folder(Path(self.args.output_dir or ""), None)  # whatever happens while it is fitted
-            self.restrain()
+            self.restrain(model, self.eval_dataset)
         return result
 
-    def restrain(self) -> None:
-        """Fit the model's `restraint` to validation users, on the first process, and send it to the others."""
-        model: Any = self.accelerator.unwrap_model(self.model)
-        validation: Any = self.eval_dataset
+    def restrain(self, model: FilmTokenGPT2Model, validation: Any) -> None:
+        """Fit a model's `restraint` to validation users, on the first process, and send it to the others."""
         if self.args.process_index == 0:
             with progress("restraint", num_batches(validation)) as advance:
                 fit_restraint(model, validation, self.rating_loss, progress=advance)

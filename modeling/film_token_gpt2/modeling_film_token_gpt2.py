@@ -49,7 +49,7 @@ class FilmTokenGPT2Output(ModelOutput):
         expected_rating (`torch.FloatTensor` of shape `(batch, length)`): mean of that distribution, 1..10.
         prior_logits (`torch.FloatTensor` of shape `(batch, length, 10)`): the scores of the prior alone.
         added_logits (`torch.FloatTensor` of shape `(batch, length, 3, 10)`): what the tower's opinion, the transformer
-            and the tower's scores add to them, before it is restrained.
+            and the tower's scores add to them, before it is restrained. Neither in training.
     """
 
     rating_logits: torch.Tensor | None = None
@@ -87,6 +87,11 @@ class Memory(NamedTuple):
     users: UserState  # after the history, (batch, 1, ...)
     belief: Belief
     sums: torch.Tensor  # (batch, 12 + tower_size), what `_user_states` sums up
+
+
+def log_length(counts: torch.Tensor) -> torch.Tensor:
+    """The log of how many ratings a history has, so that none are -1 and some twenty are 0."""
+    return counts.log1p() / 3 - 1
 
 
 class NoPositions(nn.Module):
@@ -139,7 +144,7 @@ class FilmTokenGPT2Model(FilmTables):
         # log of the history's length.
         self.tower_weights = nn.Parameter(torch.zeros(2))
         # How much more than in training (below zero, less) the tower's opinion, the transformer and the tower's scores
-        # count: constants, and slopes in the log of the history's length. Zero while they learn; see `restrained`.
+        # count: constants, and slopes in the log of the history's length; see `restrained`.
         self.register_buffer("restraint", torch.zeros(3, 2))
         self.post_init()
 
@@ -232,7 +237,7 @@ class FilmTokenGPT2Model(FilmTables):
             expected.means - self.config.mean_rating,
             expected.variances.sqrt() - 1.5,
             users.scales - 1,
-            users.counts.log1p() / 3 - 1,
+            log_length(users.counts),
         ]
         places = torch.broadcast_shapes(*(number.shape for number in numbers))
         with self._without_autocast():
@@ -251,14 +256,10 @@ class FilmTokenGPT2Model(FilmTables):
         variances = (expected.variances * users.scales.square())[..., None]
         return histogram * films.log_shares - factors * deviations.square() / (2 * variances) + habits * users.habits
 
-    def _leanings(self, expected: Expectation) -> torch.Tensor:
-        """What the process says of each of the ten ratings, as scores."""
-        return self.leanings_head(LEANINGS_SCALE * expected.leanings)
-
     def _prior_logits(self, pool: torch.Tensor, means: torch.Tensor, leanings: torch.Tensor) -> torch.Tensor:
         """The process, and the tower beside it, know the mean of the distribution better than the `_pool` does, which
-        is tilted by Newton's method until it has that mean; what the process says of each of the ten ratings may then
-        move it."""
+        is tilted by Newton's method until it has that mean; what the process says of each of the ten ratings,
+        `_leaning_scores`, may then move it."""
         means = means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
         for _ in range(TILTS):
             shares = pool.softmax(-1)
@@ -268,17 +269,22 @@ class FilmTokenGPT2Model(FilmTables):
             pool = pool + ((means - before) / variances)[..., None] * deviations
         return pool + leanings
 
+    def _leaning_scores(self, expected: Expectation) -> torch.Tensor:
+        return self.leanings_head(LEANINGS_SCALE * expected.leanings)
+
     def _logits(
         self, films: Films, users: UserState, expected: Expectation, opinion: torch.Tensor, hidden: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of the prior `(..., 10)`, and what the tower's opinion, the transformer and the tower's scores add to
-        them `(..., 3, 10)`."""
-        pool, leanings = self._pool(films, users, expected), self._leanings(expected)
-        heed = self.tower_weights[0] + self.tower_weights[1] * (users.counts.log1p() / 3 - 1)
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """`rating_logits`, `prior_logits` and `added_logits` of a [`FilmTokenGPT2Output`]."""
+        pool, leanings = self._pool(films, users, expected), self._leaning_scores(expected)
+        heed = self.tower_weights[0] + self.tower_weights[1] * log_length(users.counts)
+        moved = self._prior_logits(pool, expected.means + heed * opinion, leanings)
+        by_transformer, by_tower = self.rating_head(hidden), self.tower_head(users.tower * films.vectors)
+        if self.training:  # nothing is restrained yet, and a step need not wait for the prior alone
+            return moved + by_transformer + by_tower, None, None
         prior = self._prior_logits(pool, expected.means, leanings)
-        moved = self._prior_logits(pool, expected.means + heed * opinion, leanings) - prior
-        added = [moved, self.rating_head(hidden), self.tower_head(users.tower * films.vectors)]
-        return prior, torch.stack(added, dim=-2)
+        added = torch.stack([moved - prior, by_transformer, by_tower], dim=-2)
+        return prior + self.restrained(added, users.counts), prior, added
 
     def restrained(self, added_logits: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """
@@ -292,7 +298,7 @@ class FilmTokenGPT2Model(FilmTables):
         Returns:
             `torch.Tensor` of shape `(..., 10)`: what is added to the prior.
         """
-        weights = 1 + self.restraint[:, 0] + self.restraint[:, 1] * (counts[..., None].log1p() / 3 - 1)
+        weights = 1 + self.restraint[:, 0] + self.restraint[:, 1] * log_length(counts)[..., None]
         return (weights.clamp(min=0)[..., None] * added_logits).sum(-2)
 
     def forward(
@@ -318,8 +324,7 @@ class FilmTokenGPT2Model(FilmTables):
         opinion = self._second_opinion(films, users, expected)
         inputs = self._inputs(films, users, expected, opinion)
         hidden = self.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        prior, added = self._logits(films, users, expected, opinion, hidden)
-        rating_logits = prior + self.restrained(added, users.counts)
+        rating_logits, prior, added = self._logits(films, users, expected, opinion, hidden)
         return FilmTokenGPT2Output(rating_logits, self._mean_rating(rating_logits.softmax(-1)), prior, added)
 
     # -- predicting
@@ -407,8 +412,8 @@ class FilmTokenGPT2Model(FilmTables):
         for films, expected in self._candidates(memory, candidate_films, candidates_at_once, catalogue):
             opinion = self._second_opinion(films, memory.users, expected)
             hidden, _ = self._attend_to_memory(self._inputs(films, memory.users, expected, opinion), memory)
-            prior, added = self._logits(films, memory.users, expected, opinion, hidden)
-            probabilities.append((prior + self.restrained(added, memory.users.counts)).softmax(-1))
+            rating_logits, _, _ = self._logits(films, memory.users, expected, opinion, hidden)
+            probabilities.append(rating_logits.softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()
@@ -425,7 +430,7 @@ class FilmTokenGPT2Model(FilmTables):
         candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, glance=True)
         for films, expected in candidates:
             pool = self._pool(films, memory.users, expected)
-            probabilities.append(self._prior_logits(pool, expected.means, self._leanings(expected)).softmax(-1))
+            probabilities.append(self._prior_logits(pool, expected.means, self._leaning_scores(expected)).softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()

@@ -293,6 +293,18 @@ def test_config_survives_json(tmp_path):
     assert FilmTokenGPT2Config.from_pretrained(tmp_path).to_diff_dict() == config.to_diff_dict()
 
 
+def test_nothing_is_restrained_while_it_learns():
+    model = toy_model(film_dropout=0.0)
+    films, ratings = toy_history(9)
+    restrained, learning = model(films, ratings), model.train()(films, ratings)
+    assert learning.prior_logits is None
+    assert learning.added_logits is None
+    model.restraint.zero_()
+    plain = model.eval()(films, ratings).rating_logits
+    torch.testing.assert_close(learning.rating_logits, plain)
+    assert not torch.allclose(restrained.rating_logits, plain, atol=1e-3)
+
+
 def test_a_model_from_before_the_restraint_is_loaded_and_unrestrained(tmp_path):
     model = toy_model()
     state = {name: value for name, value in model.state_dict().items() if name != "restraint"}

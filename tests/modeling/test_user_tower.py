@@ -97,7 +97,7 @@ def test_its_opinion_moves_the_priors_mean_by_as_much_as_it_counts():
     with torch.no_grad():
         model.leanings_head.weight.zero_()
         model.tower_weights.copy_(torch.tensor([0.1, 0.2]))
-        prior, added = model._logits(known, memory.users, expected, opinion, torch.zeros(2, 8, 16))
+        _, prior, added = model._logits(known, memory.users, expected, opinion, torch.zeros(2, 8, 16))
         without, moved = (model._mean_rating(each.softmax(-1)) for each in (prior, prior + added[..., 0, :]))
     count = torch.tensor(20.0)
     torch.testing.assert_close(moved - without, (0.1 + 0.2 * (count.log1p() / 3 - 1)) * opinion, atol=0.02, rtol=0.05)

@@ -227,6 +227,7 @@ def test_an_interrupted_run_is_saved_and_goes_on_where_it_was(tiny_dataset, tmp_
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors[-2000:]
     assert b"--resume goes on" in errors
+    assert (out / "model.safetensors").is_file()
     assert (restraint_of(out) == 0).all()  # it is to end now
     (checkpoint,) = out.glob("checkpoint-*")
     steps = int(checkpoint.name.split("-")[1])

@@ -58,8 +58,9 @@ def test_every_push_is_a_whole_model(online: HubServer, tiny_dataset: Path, tmp_
     last = repo.commits[-1][2]
     assert last["model.safetensors"].content == (out / "model.safetensors").read_bytes()
     pushed, before = (load(files["model.safetensors"].content) for files in (last, repo.commits[-2][2]))
-    # At the end nothing is left to learn but how far to trust it.
-    assert {name for name in pushed if not torch.equal(pushed[name], before[name])} <= {"restraint"}
+    # At the end nothing is left to learn but, of films as tokens, how far to trust it.
+    fitted_last = {"restraint"} if main is film_token_gpt2.main else set()
+    assert {name for name in pushed if not torch.equal(pushed[name], before[name])} == fitted_last
     said = capsys.readouterr().err
     assert f"pushed to {online.endpoint}/{REPO} revision {repo.sha} tag" in said
     # What was pushed in the middle of the run is a model too.
