@@ -18,6 +18,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from transformers import TrainerCallback
 from benchmarks import text_gpt2_training as text
 from modeling.film_token_gpt2 import FilmTokenGPT2Config
 from modeling.film_token_gpt2.own_scale import SIZE as OWN_SCALE_SIZE
+from training.film_company import company_size, fit_film_company
 from training.film_factors import fit_film_factors
 from training.film_token_gpt2 import (
     FilmTokenGPT2Arguments,
@@ -153,8 +155,12 @@ def counting_trainer(
     """What `reel train film-token-gpt2` trains with, and its batches."""
     started = start(settings.data, args)
     features = started.catalogue.features.dense(started.catalogue.film_ids)
-    factors = fit_film_factors(started.histories.first(USERS_FITTED), features, settings.factor_size)
-    trainer = make_trainer(settings, args, started, features, factors)
+    few = started.histories.first(USERS_FITTED)
+    size = company_size(settings.company_size, len(few), len(features))
+    settings = replace(settings, company_size=size)
+    company = fit_film_company(few, features, size)
+    factors = fit_film_factors(few, company.beside(features), settings.factor_size)
+    trainer = make_trainer(settings, args, started, features, company, factors)
     trainer.eval_dataset = None  # steps are measured, not what is fitted after them
     batches = trainer.data_collator = Batches(HistoryCollator(factors.by_fold))
     return trainer, batches
@@ -183,8 +189,9 @@ def useful_flop(config: FilmTokenGPT2Config, lengths: np.ndarray, distinct_films
     per_rating = config.num_hidden_layers * block + numbers * width + 3 * width**2 + 10 * width + 10**2 + of_tower
     attention = config.num_hidden_layers * width * int((lengths**2).sum())  # both products, halved
     # Features need no gradient, and what they say of places has no weights that are trained.
+    inputs = config.num_features + config.company_size
     head = 1 + 3 * size + config.content_size + 2
-    per_film = 2 * config.num_features * width + 3 * width * head + config.num_features * config.content_size
+    per_film = 2 * inputs * width + 3 * width * head + inputs * config.content_size
     return 2 * (3 * (per_rating * int(lengths.sum()) + attention) + per_film * distinct_films)
 
 

@@ -27,6 +27,7 @@ from data_prep.dataset import Histories
 from data_prep.errors import exit_status
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.arguments import parse_arguments
+from training.film_company import COMPANY_SIZE, FilmCompany, company_size, fit_film_company
 from training.film_factors import CONTENT_SIZE, STEPS, FilmFactors, fit_film_factors
 from training.histories import HistoryCollator, HistoryDataset
 from training.optimizer import MuonAndOther
@@ -52,6 +53,7 @@ SHAPE = (
     "num_attention_heads",
     "factor_size",
     "tower_size",
+    "company_size",
 )
 
 
@@ -64,6 +66,8 @@ class FilmTokenGPT2Arguments:
             film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, tower_dropout,
             film_dropout, embedding_shrinkage: see `FilmTokenGPT2Config`.
+        company_size (`int`): numbers that tell which films the same people have rated; with fewer than 6,400 users one
+            for every hundred of them, at most.
         tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
             all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
             24, and none with fewer than 20,000 users, of whom it learns too much by heart.
@@ -78,6 +82,9 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
     tower_size: int = field(default=128, metadata={"help": "width of the user's tower and of films' vectors"})
+    company_size: int = field(
+        default=COMPANY_SIZE, metadata={"help": "numbers that tell which films the same people have rated, at most"}
+    )
     tower_passes: int | None = field(
         default=None,
         metadata={"help": f"passes for the user's tower alone; {PASSES} with {LEAST_USERS:,} users or more, else 0"},
@@ -104,7 +111,8 @@ class FilmTokenGPT2Arguments:
             num_attention_heads=self.num_attention_heads,
             factor_size=self.factor_size,
             tower_size=self.tower_size,
-            content_size=min(CONTENT_SIZE, num_features),
+            content_size=min(CONTENT_SIZE, num_features + self.company_size),
+            company_size=self.company_size,
             dropout=self.dropout,
             tower_dropout=self.tower_dropout,
             film_dropout=self.film_dropout,
@@ -190,6 +198,7 @@ def make_trainer(
     args: FilmTokenTrainingArguments,
     started: Start,
     features: np.ndarray,
+    company: FilmCompany,
     factors: FilmFactors,
 ) -> FilmTokenTrainer:
     """
@@ -199,16 +208,18 @@ def make_trainer(
         model_args (`FilmTokenGPT2Arguments`), args (`FilmTokenTrainingArguments`): the settings.
         started (`Start`): users and films.
         features (`np.ndarray` of shape `(num_films, num_features)`): the films' features, dense.
+        company (`FilmCompany`): the films' company.
         factors (`FilmFactors`): the films' factors.
     """
     torch.manual_seed(args.seed)
     model = FilmTokenGPT2Model(model_args.model_config(*features.shape))
     model.set_film_tables(
-        torch.from_numpy(features),
+        torch.from_numpy(company.beside(features)),
         torch.from_numpy(rating_histogram(started.histories, len(started.catalogue))),
         factors.films,
         factors.feature_weights,
         factors.content_weights,
+        torch.from_numpy(company.feature_weights),
     )
     train, validation = (
         HistoryDataset(histories, args.max_history_length, leave_one_out=training, seed=args.seed, cut=training)
@@ -235,13 +246,16 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     histories, catalogue, checkpoint = started.histories, started.catalogue, started.checkpoint
     if model_args.tower_passes is None:
         model_args = replace(model_args, tower_passes=PASSES if len(histories) >= LEAST_USERS else 0)
+    size = company_size(model_args.company_size, len(histories), len(catalogue))
+    model_args = replace(model_args, company_size=size)
 
     begun = time.monotonic()
     features = catalogue.features.dense(catalogue.film_ids)
     if checkpoint is not None:
         check_same_shape(model_args.model_config(*features.shape), checkpoint, SHAPE)
-    factors = film_factors(histories, features, model_args.factor_size, args)
-    trainer = make_trainer(model_args, args, started, features, factors)
+    company = film_company(histories, features, model_args.company_size, args)
+    factors = film_factors(histories, company.beside(features), model_args.factor_size, args)
+    trainer = make_trainer(model_args, args, started, features, company, factors)
     model: Any = trainer.model
     if checkpoint is None and model_args.tower_passes:
         train_user_tower(model, histories, model_args.tower_passes, args)
@@ -257,6 +271,16 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
         save_model(model, catalogue, folder, record, state_dict=weights, keep_checkpoints=trainer.clock.interrupted)
 
     return run(trainer, checkpoint, save)
+
+
+def film_company(histories: Histories, features: np.ndarray, size: int, args: RatingTrainingArguments) -> FilmCompany:
+    """The company that films are in, found by the first process and sent to the others."""
+    company = FilmCompany.empty(features, size)
+    if size and args.process_index == 0:
+        with progress("films' company", 1) as advance:
+            company = fit_film_company(histories, features, size, seed=args.seed)
+            advance()
+    return FilmCompany(*(broadcast(torch.from_numpy(table).to(args.device)).cpu().numpy() for table in company))
 
 
 def film_factors(histories: Histories, features: np.ndarray, rank: int, args: RatingTrainingArguments) -> FilmFactors:

@@ -17,6 +17,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         tower_size (`int`, defaults to 128): width of the user's tower, what ratings add up to, and of the film vectors
             that it meets.
         content_size (`int`, defaults to 64): numbers that stand for a film's features in the space of likings.
+        company_size (`int`, defaults to 0): numbers that tell which films the same people have rated, beside the
+            features; 0 leaves them out.
         liking_variance (`float`, defaults to 0.6): variance of what a user feels about the films of one corner of that
             space, in squared ratings; 0 leaves likings out.
         liking_reach (`float`, defaults to 0.13): how far in that space a liking reaches, in cosine.
@@ -46,6 +48,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         factor_size: int = 32,
         tower_size: int = 128,
         content_size: int = 64,
+        company_size: int = 0,
         liking_variance: float = 0.6,
         liking_reach: float = 0.13,
         dropout: float = 0.0,
@@ -65,6 +68,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
                 "hidden_size, num_hidden_layers, num_attention_heads, factor_size and tower_size must be at least 1, "
                 f"got {hidden_size}, {num_hidden_layers}, {num_attention_heads}, {factor_size} and {tower_size}"
             )
+        if company_size < 0:
+            raise ValueError(f"company_size must be at least 0, got {company_size}")
         if hidden_size % num_attention_heads:
             raise ValueError(f"num_attention_heads={num_attention_heads} does not divide hidden_size={hidden_size}")
         shares = {"dropout": dropout, "tower_dropout": tower_dropout, "film_dropout": film_dropout}
@@ -92,6 +97,7 @@ class FilmTokenGPT2Config(PreTrainedConfig):
         self.factor_size = factor_size
         self.tower_size = tower_size
         self.content_size = content_size
+        self.company_size = company_size
         self.liking_variance = liking_variance
         self.liking_reach = liking_reach
         self.dropout = dropout

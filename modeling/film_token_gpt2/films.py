@@ -65,6 +65,7 @@ class FilmTables(PreTrainedModel):
     base_model_prefix = "model"
 
     film_features: torch.Tensor
+    company_weights: torch.Tensor
     rating_histogram: torch.Tensor
     film_factors: torch.Tensor
     feature_weights: torch.Tensor
@@ -73,17 +74,20 @@ class FilmTables(PreTrainedModel):
     def __init__(self, config: FilmTokenGPT2Config):
         super().__init__(config)
         width = config.hidden_size
-        self.register_buffer("film_features", torch.zeros(config.num_films, config.num_features))
+        # Features and, after them, the company that a film is in: which others are rated by the same people. Then its
+        # guess from the features (in all such tables the first row is the constant's).
+        inputs = config.num_features + config.company_size
+        self.register_buffer("film_features", torch.zeros(config.num_films, inputs))
+        self.register_buffer("company_weights", torch.zeros(config.num_features + 1, config.company_size))
         self.register_buffer("rating_histogram", torch.zeros(config.num_films, NUM_RATINGS))
-        # Intercept (1..10), loadings, choices and noise variance of every film, and their guess from features (the
-        # first row is the constant's).
+        # Intercept (1..10), loadings, choices and noise variance of every film, and their guess from features.
         self.factor_widths = [1, config.factor_size, config.factor_size, 1]
         self.register_buffer("film_factors", torch.zeros(config.num_films, sum(self.factor_widths)))
-        self.register_buffer("feature_weights", torch.zeros(config.num_features + 1, sum(self.factor_widths)))
+        self.register_buffer("feature_weights", torch.zeros(inputs + 1, sum(self.factor_widths)))
         # Features in fewer dimensions: what they say of a film's place among others.
-        self.register_buffer("content_weights", torch.zeros(config.num_features + 1, config.content_size))
+        self.register_buffer("content_weights", torch.zeros(inputs + 1, config.content_size))
 
-        self.feature_projection = nn.Linear(config.num_features, width)
+        self.feature_projection = nn.Linear(inputs, width)
         self.film_embedding = nn.Embedding(config.num_films, width)
         self.statistics_projection = nn.Linear(NUM_RATINGS + config.factor_size + 4, width)
         self.vector_embedding = nn.Embedding(config.num_films, 3 * config.tower_size)
@@ -113,26 +117,32 @@ class FilmTables(PreTrainedModel):
         film_factors: torch.Tensor,
         feature_weights: torch.Tensor,
         content_weights: torch.Tensor,
+        company_weights: torch.Tensor | None = None,
     ) -> None:
         """
         Fill in what is known of the films before training.
 
         Args:
-            film_features (`torch.Tensor` of shape `(num_films, num_features)`): scaled features, about unit variance.
+            film_features (`torch.Tensor` of shape `(num_films, num_features + company_size)`): scaled features, about
+                unit variance, and the company that the films are in.
             rating_histogram (`torch.Tensor` of shape `(num_films, 10)`): how often training users gave each rating.
             film_factors (`torch.Tensor` of shape `(num_films, 2 * factor_size + 2)`): of a factor model of their
                 ratings the intercept on the 1..10 scale, the loadings, what having chosen the film tells of a taste,
                 and the noise variance.
-            feature_weights (`torch.Tensor` of shape `(num_features + 1, 2 * factor_size + 2)`): what the constant and
-                the features say of the same for films without ratings.
-            content_weights (`torch.Tensor` of shape `(num_features + 1, content_size)`): what the constant and the
-                features say of a film's place among others.
+            feature_weights (`torch.Tensor` of shape `(num_features + company_size + 1, 2 * factor_size + 2)`): what
+                the constant, the features and the company say of the same for films without ratings.
+            content_weights (`torch.Tensor` of shape `(num_features + company_size + 1, content_size)`): what they say
+                of a film's place among others.
+            company_weights (`torch.Tensor` of shape `(num_features + 1, company_size)`, *optional*): what the constant
+                and the features say of a film's company; for a model that has such.
         """
         self.film_features.copy_(film_features)
         self.rating_histogram.copy_(rating_histogram)
         self.film_factors.copy_(film_factors)
         self.feature_weights.copy_(feature_weights)
         self.content_weights.copy_(content_weights)
+        if company_weights is not None:
+            self.company_weights.copy_(company_weights)
         counts = rating_histogram.sum(0)
         self.config.mean_rating = float((counts * self._ratings()).sum() / counts.sum().clamp(min=1))
 
@@ -142,9 +152,9 @@ class FilmTables(PreTrainedModel):
         Append films that nobody has rated: rows `num_films` and on of every table of films.
 
         Args:
-            film_features (`torch.Tensor` of shape `(films, num_features)`): as in `set_film_tables`.
+            film_features (`torch.Tensor` of shape `(films, num_features)`): as in `set_film_tables`, without company.
         """
-        added, film_features = len(film_features), film_features.to(self.film_features)
+        added, film_features = len(film_features), self._without_company(film_features.to(self.film_features))
         self.film_features = torch.cat([self.film_features, film_features])
         self.film_factors = torch.cat([self.film_factors, self._by_features(self.feature_weights, film_features)])
         self.rating_histogram = F.pad(self.rating_histogram, (0, 0, 0, added))
@@ -178,7 +188,7 @@ class FilmTables(PreTrainedModel):
     def film_vectors(self) -> torch.Tensor:
         """The film space: what features and training say of every film's content, `(num_films, hidden_size)`."""
         everything = torch.arange(self.config.num_films, device=self.film_features.device)
-        return self._content(everything, self.film_trust())
+        return self._content(everything, self.film_features, self.film_trust())
 
     @torch.no_grad()
     def film_trust(self) -> torch.Tensor:
@@ -202,14 +212,16 @@ class FilmTables(PreTrainedModel):
         if self.training and self.config.film_dropout:
             known = (torch.rand_like(known) >= self.config.film_dropout).to(known.dtype)
 
+        features = self.film_features[distinct]
         factors = F.embedding(positions, self.film_factors[distinct]) if factors is None else factors
         if not known.all():
-            guesses = self._by_features(self.feature_weights, self.film_features[distinct])
+            features = torch.where(known[:, None] > 0, features, self._without_company(features))
+            guesses = self._by_features(self.feature_weights, features)
             factors = torch.where(known[positions][..., None] > 0, factors, F.embedding(positions, guesses))
         # What is said of films' content is computed once per distinct film, not once per rating.
         trust = known * self._trust(distinct, own_ratings is not None)
-        content = self._content(distinct, trust)
-        intercepts, process = self._process(film_ids, distinct, positions, factors, content)
+        content = self._content(distinct, features, trust)
+        intercepts, process = self._process(film_ids, positions, features, factors, content)
 
         histogram = F.embedding(positions, self.rating_histogram[distinct])
         if own_ratings is not None:
@@ -244,24 +256,24 @@ class FilmTables(PreTrainedModel):
     def _process(
         self,
         film_ids: torch.Tensor,
-        distinct: torch.Tensor,
         positions: torch.Tensor,
+        features: torch.Tensor,
         factors: torch.Tensor,
         content: torch.Tensor,
     ) -> tuple[torch.Tensor, ProcessFilms]:
         """
         Films as the process has them, and their intercepts (...): by their `factors` (..., 2 * factor_size + 2) and by
-        what training has made of their content. `film_ids` is `distinct[positions]`, or -1; `content` (distinct,
-        hidden_size).
+        what training has made of their content. `film_ids` are -1 for padding; `features` (distinct, num_features +
+        company_size) and `content` (distinct, hidden_size) of those at `positions`.
         """
         precision = self.film_features.dtype  # whatever autocast makes of the rest: Cholesky factors need it
         with self._without_autocast():
             corrections = F.embedding(positions, self.process_head(content.to(precision)))
             raised, turned, told, moved, louder, stronger = corrections.split(self.process_widths, dim=-1)
             intercepts, loadings, choices, noise = factors.to(precision).split(self.factor_widths, dim=-1)
-            features = self._by_features(self.content_weights, self.film_features[distinct])
-            features = CONTENT_WEIGHT * F.embedding(positions, F.normalize(features, dim=-1))
-            places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), features], dim=-1), dim=-1)
+            axes = F.normalize(self._by_features(self.content_weights, features), dim=-1)
+            axes = CONTENT_WEIGHT * F.embedding(positions, axes)
+            places = F.normalize(torch.cat([F.normalize(loadings, dim=-1), axes], dim=-1), dim=-1)
             real = 1.0 - (film_ids < 0).to(precision)
             process = ProcessFilms(
                 loadings=(loadings + turned / LOADINGS_SCALE) * real[..., None],
@@ -280,13 +292,20 @@ class FilmTables(PreTrainedModel):
         counts = (self.rating_histogram[film_ids].sum(-1) - int(leave_one_out)).clamp(min=0)
         return counts / (counts + self.config.embedding_shrinkage)
 
-    def _content(self, film_ids: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
-        """What features and training say a film is like: `(films, hidden_size)`; `trust` as in `_trust`."""
-        return self.feature_projection(self.film_features[film_ids]) + trust[:, None] * self.film_embedding(film_ids)
+    def _content(self, film_ids: torch.Tensor, features: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
+        """What features and training say a film is like: `(films, hidden_size)`; `features` as in `film_features`,
+        `trust` as in `_trust`."""
+        return self.feature_projection(features) + trust[:, None] * self.film_embedding(film_ids)
+
+    def _without_company(self, features: torch.Tensor) -> torch.Tensor:
+        """Features, with or without company, of films that nobody has rated: `(films, num_features + company_size)`,
+        the company the one that the features tell of."""
+        features = features[:, : self.config.num_features]
+        return torch.cat([features, self._by_features(self.company_weights, features)], dim=-1)
 
     def _by_features(self, weights: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """What `weights` of the constant and of features `(films, num_features)` say of films. The process builds on
-        it, so whatever autocast makes of the rest, it is not rounded."""
+        """What `weights` of the constant and of features say of films. The process builds on it, so whatever autocast
+        makes of the rest, it is not rounded."""
         with self._without_autocast():
             return weights[0] + features @ weights[1:]
 

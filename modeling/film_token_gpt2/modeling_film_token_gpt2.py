@@ -117,7 +117,8 @@ class FilmTokenGPT2Model(FilmTables):
 
     restraint: torch.Tensor
 
-    _keys_to_ignore_on_load_missing = [r"^restraint$"]  # models from before it count everything as in training
+    # Models from before these count everything as in training, and know of no company.
+    _keys_to_ignore_on_load_missing = [r"^restraint$", r"^company_weights$"]
     _supports_sdpa = True
     _no_split_modules = ["GPT2Block"]
 

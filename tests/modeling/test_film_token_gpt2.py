@@ -123,8 +123,10 @@ def test_an_added_film_is_what_a_film_without_ratings_is():
     model = toy_model()
     films, ratings = toy_history(7)
     model.rating_histogram[4] = 0
+    features = model.film_features[4, :5]
+    model.film_features[4, 5:] = model.company_weights[0] + features @ model.company_weights[1:]
     model.film_factors[4] = model.feature_weights[0] + model.film_features[4] @ model.feature_weights[1:]
-    model.add_films(model.film_features[4:5])
+    model.add_films(features[None])
     predicted = model.predict(films, ratings, torch.tensor([[4, NUM_FILMS]] * 2))
     torch.testing.assert_close(predicted[:, 0], predicted[:, 1])
     twice = torch.where(films == 4, NUM_FILMS, films)  # it may also have been rated
@@ -254,6 +256,7 @@ def test_film_dropout_withholds_all_that_is_known_of_a_film():
     # the overall distribution.
     model.rating_histogram.copy_(model.rating_histogram.flip(0))
     model.film_factors.copy_(model.film_factors.flip(0))
+    model.film_features[:, model.config.num_features :] = 0  # the company
     torch.manual_seed(0)
     torch.testing.assert_close(model(films, ratings).rating_logits, dropped)
 
@@ -314,10 +317,23 @@ def test_a_model_from_before_the_restraint_is_loaded_and_unrestrained(tmp_path):
     assert (loaded.restraint == 0).all()
 
 
+def test_a_model_from_before_films_had_company_is_loaded(tmp_path):
+    model = toy_model(company_size=0)
+    state = {name: value for name, value in model.state_dict().items() if name != "company_weights"}
+    model.save_pretrained(tmp_path, state_dict=state)
+    loaded, told = FilmTokenGPT2Model.from_pretrained(tmp_path, output_loading_info=True)
+    assert not told["missing_keys"]
+    films, ratings = toy_history(6)
+    assert torch.equal(loaded(films, ratings).rating_logits, model(films, ratings).rating_logits)
+    loaded.add_films(torch.randn(1, 5))
+    assert loaded.film_features.shape == (NUM_FILMS + 1, 5)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"num_films": 0}, "num_films"),
+        ({"company_size": -1}, "company_size"),
         ({"hidden_size": 10, "num_attention_heads": 3}, "num_attention_heads=3"),
         ({"film_dropout": 1.0}, "film_dropout"),
         ({"tower_dropout": -0.1}, "tower_dropout"),

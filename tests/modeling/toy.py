@@ -18,13 +18,16 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
         "factor_size": 3,
         "tower_size": 6,
         "content_size": 4,
+        "company_size": 2,
         **settings,
     }
     model = FilmTokenGPT2Model(FilmTokenGPT2Config(num_films=NUM_FILMS, num_features=5, **shape))
+    known = 5 + model.config.company_size
     model.set_film_tables(
-        torch.randn(NUM_FILMS, 5),
+        torch.randn(NUM_FILMS, known),
         torch.randint(0, 20, (NUM_FILMS, 10)).float(),
-        *toy_factors(NUM_FILMS, 5, model.config),
+        *toy_factors(NUM_FILMS, known, model.config),
+        torch.randn(5 + 1, model.config.company_size),
     )
     with torch.no_grad():
         for parameter in model.parameters():
@@ -33,16 +36,16 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
     return model.eval()
 
 
-def toy_factors(num_films: int, num_features: int, config: FilmTokenGPT2Config) -> tuple[torch.Tensor, ...]:
-    """Intercepts around 6, loadings, choices and noise variances above 1; weights by which features guess them; and
-    weights of features in films' places."""
+def toy_factors(num_films: int, known: int, config: FilmTokenGPT2Config) -> tuple[torch.Tensor, ...]:
+    """Intercepts around 6, loadings, choices and noise variances above 1; weights by which the numbers `known` of a
+    film guess them; and their weights in films' places."""
     size = config.factor_size
     factors = torch.randn(num_films, 2 * size + 2) * 0.3
-    weights = torch.randn(num_features + 1, 2 * size + 2) * 0.01
+    weights = torch.randn(known + 1, 2 * size + 2) * 0.01
     for offsets in (factors, weights[0]):
         offsets[..., 0] += 6
         offsets[..., -1] = offsets[..., -1].abs() + 1
-    return factors, weights, torch.randn(num_features + 1, config.content_size)
+    return factors, weights, torch.randn(known + 1, config.content_size)
 
 
 def toy_history(length: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:

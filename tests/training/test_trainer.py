@@ -31,7 +31,7 @@ def tiny_model(num_films: int) -> FilmTokenGPT2Model:
     model.config.num_films = num_films
     model = FilmTokenGPT2Model(model.config)
     model.set_film_tables(
-        torch.ones(num_films, 5), torch.ones(num_films, 10), *toy_factors(num_films, 5, model.config)
+        torch.ones(num_films, 7), torch.ones(num_films, 10), *toy_factors(num_films, 7, model.config)
     )
     return model
 
