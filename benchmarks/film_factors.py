@@ -1,6 +1,6 @@
 """
 What the film-token GPT-2 starts from: its prior alone, by the rank of its factor model, with and without what choices
-of films tell, with and without likings.
+of films tell, likings, and the company that films are in.
 
     python benchmarks/film_factors.py --data data/letterboxd --ranks 16,32,64
 
@@ -11,6 +11,7 @@ Nothing is trained by gradients.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 
 import numpy as np
@@ -21,6 +22,7 @@ from rich.table import Table
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import load_histories
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
+from training.film_company import COMPANY_SIZE, FilmCompany, company_size, fit_film_company
 from training.film_factors import FilmFactors, fit_film_factors
 from training.histories import HistoryCollator, HistoryDataset
 from training.output_folder import rating_histogram
@@ -30,19 +32,31 @@ PLACES = ((0, 0), (1, 1), (5, 15), (40, 60), (90, 110), (180, 220), (0, LENGTH -
 
 
 def untrained_model(
-    features: np.ndarray, histogram: np.ndarray, factors: FilmFactors, *, choices: bool, likings: bool
+    features: np.ndarray,
+    company: FilmCompany,
+    histogram: np.ndarray,
+    factors: FilmFactors,
+    *,
+    choices: bool,
+    likings: bool,
 ) -> FilmTokenGPT2Model:
     """A model that is nothing but its prior."""
     rank = (factors.films.shape[1] - 2) // 2
     films = factors.films.clone()
     films[:, rank + 1 : -1] *= choices
     config = FilmTokenGPT2Config(
-        *features.shape, factor_size=rank, content_size=factors.content_weights.shape[1], num_hidden_layers=1
+        *features.shape,
+        factor_size=rank,
+        content_size=factors.content_weights.shape[1],
+        company_size=company.vectors.shape[1],
+        num_hidden_layers=1,
     )
     config.liking_variance *= likings
     model = FilmTokenGPT2Model(config).eval()
-    tables = (torch.from_numpy(features), torch.from_numpy(histogram), films)
-    model.set_film_tables(*tables, factors.feature_weights, factors.content_weights)
+    tables = (torch.from_numpy(company.beside(features)), torch.from_numpy(histogram), films)
+    model.set_film_tables(
+        *tables, factors.feature_weights, factors.content_weights, torch.from_numpy(company.feature_weights)
+    )
     return model
 
 
@@ -70,16 +84,18 @@ def main() -> None:
     catalogue = Catalogue.from_dataset(args.data, histories=train)
     features, histogram = catalogue.features.dense(catalogue.film_ids), rating_histogram(train, len(catalogue))
     dataset = HistoryDataset(validation, LENGTH, leave_one_out=False, seed=args.seed, cut=False)
-    table = Table("rank", "choices", "likings", "seconds to fit", *(f"{low}-{high}" for low, high in PLACES))
-    for rank in map(int, args.ranks.split(",")):
+    places = (f"{low}-{high}" for low, high in PLACES)
+    table = Table("rank", "company", "choices", "likings", "seconds to fit", *places)
+    for rank, size in itertools.product(map(int, args.ranks.split(",")), (0, COMPANY_SIZE)):
         started = time.monotonic()
-        factors = fit_film_factors(train, features, rank, seed=args.seed)
+        company = fit_film_company(train, features, company_size(size, len(train), len(catalogue)), seed=args.seed)
+        factors = fit_film_factors(train, company.beside(features), rank, seed=args.seed)
         seconds = f"{time.monotonic() - started:.0f}"
         for choices, likings in ((False, False), (True, False), (True, True)):
-            model = untrained_model(features, histogram, factors, choices=choices, likings=likings)
+            model = untrained_model(features, company, histogram, factors, choices=choices, likings=likings)
             squares, counts = errors_by_place(model, dataset)
             rmse = (np.sqrt(squares[low : high + 1].sum() / counts[low : high + 1].sum()) for low, high in PLACES)
-            shown = ("yes" if part else "no" for part in (choices, likings))
+            shown = ("yes" if part else "no" for part in (size, choices, likings))
             table.add_row(str(rank), *shown, seconds, *(f"{value:.4f}" for value in rmse))
     Console(width=150).print(table)
 

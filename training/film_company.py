@@ -45,9 +45,14 @@ class FilmCompany(NamedTuple):
         return np.concatenate([features, self.vectors], axis=1)
 
 
-def company_size(wanted: int, num_users: int, num_films: int) -> int:
-    """How many numbers so many users can tell of so many films' company, `wanted` at most."""
-    return min(wanted, num_users // USERS_PER_NUMBER, num_films - 1)
+def company_size(wanted: int | None, num_users: int, num_films: int) -> int:
+    """
+    How many numbers of the films' company to find: those `wanted`, as far as so many users and films can have them;
+    where none are said, `COMPANY_SIZE`, or fewer with few users.
+    """
+    if wanted is None:
+        wanted = min(COMPANY_SIZE, num_users // USERS_PER_NUMBER)
+    return min(wanted, num_users - 1, num_films - 1)
 
 
 def fit_film_company(histories: Histories, features: np.ndarray, size: int, seed: int = 0) -> FilmCompany:

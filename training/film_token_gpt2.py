@@ -66,8 +66,8 @@ class FilmTokenGPT2Arguments:
             film does not have yet.
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, tower_dropout,
             film_dropout, embedding_shrinkage: see `FilmTokenGPT2Config`.
-        company_size (`int`): numbers that tell which films the same people have rated; with fewer than 6,400 users one
-            for every hundred of them, at most.
+        company_size (`int`, *optional*): numbers that tell which films the same people have rated. Unless told
+            otherwise 64, and with fewer than 6,400 users one for every hundred of them.
         tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
             all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
             24, and none with fewer than 20,000 users, of whom it learns too much by heart.
@@ -82,8 +82,11 @@ class FilmTokenGPT2Arguments:
     num_attention_heads: int = field(default=4, metadata={"help": "attention heads"})
     factor_size: int = field(default=32, metadata={"help": "numbers in a user's taste, in the factor model"})
     tower_size: int = field(default=128, metadata={"help": "width of the user's tower and of films' vectors"})
-    company_size: int = field(
-        default=COMPANY_SIZE, metadata={"help": "numbers that tell which films the same people have rated, at most"}
+    company_size: int | None = field(
+        default=None,
+        metadata={
+            "help": f"numbers that tell which films the same people have rated; {COMPANY_SIZE}, fewer with few users"
+        },
     )
     tower_passes: int | None = field(
         default=None,
@@ -111,8 +114,8 @@ class FilmTokenGPT2Arguments:
             num_attention_heads=self.num_attention_heads,
             factor_size=self.factor_size,
             tower_size=self.tower_size,
-            content_size=min(CONTENT_SIZE, num_features + self.company_size),
-            company_size=self.company_size,
+            content_size=min(CONTENT_SIZE, num_features + (self.company_size or 0)),
+            company_size=self.company_size or 0,
             dropout=self.dropout,
             tower_dropout=self.tower_dropout,
             film_dropout=self.film_dropout,
@@ -253,7 +256,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     features = catalogue.features.dense(catalogue.film_ids)
     if checkpoint is not None:
         check_same_shape(model_args.model_config(*features.shape), checkpoint, SHAPE)
-    company = film_company(histories, features, model_args.company_size, args)
+    company = film_company(histories, features, size, args)
     factors = film_factors(histories, company.beside(features), model_args.factor_size, args)
     trainer = make_trainer(model_args, args, started, features, company, factors)
     model: Any = trainer.model

@@ -111,7 +111,7 @@ def test_bfloat16_trains_alike(tiny_dataset, tmp_path):
 def test_two_processes_equal_one(tiny_dataset, tmp_path):
     common = ["-m", "training.film_token_gpt2", "--data", str(tiny_dataset), *SMALL, "--max-steps", "4"]
     common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True", "--bf16", "False"]
-    common += ["--tower-passes", "2"]
+    common += ["--tower-passes", "2", "--company-size", "3"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     losses, restraints = {}, {}
     for name, config, batch in (
@@ -144,6 +144,7 @@ def losses_of(folder: Path) -> list[float]:
 def test_learns_and_saves_a_model_that_recommends(tiny_dataset, tmp_path, capsys):
     out = tmp_path / "model"
     arguments = ["--data", str(tiny_dataset), "--output-dir", str(out), *SMALL, "--per-device-train-batch-size", "8"]
+    arguments += ["--company-size", "3"]
     main([*arguments, "--max-steps", "150", "--warmup-steps", "10", "--learning-rate", "0.01"])
     assert "validation users" in capsys.readouterr().out
     losses = losses_of(out)
@@ -185,6 +186,7 @@ def test_a_run_by_the_clock_ends_by_the_clock(tiny_dataset, tmp_path):
 def test_resuming_gives_the_losses_of_an_uninterrupted_run(tiny_dataset, tmp_path, monkeypatch):
     common = ["--data", str(tiny_dataset), *SMALL, "--logging-steps", "1", "--per-device-train-batch-size", "8"]
     common += ["--num-train-epochs", "2", "--use-cpu", "True", "--tower-passes", "2"]
+    common += ["--company-size", "3"]
     main([*common, "--output-dir", str(tmp_path / "whole")])
     interrupted = tmp_path / "interrupted"
 
@@ -262,6 +264,7 @@ def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
         (["--hidden-size", "30", "--num-attention-heads", "4"], "num_attention_heads=4 does not divide"),
         (["--no-such-option", "1"], "--no-such-option"),
         (["--targets", "fuzzy"], "fuzzy"),
+        (["--company-size", "-1"], "company_size must be at least 0, got -1"),
         (["--tower-passes", "-1"], "tower_passes must be at least 0, got -1"),
         (["--resume"], "no checkpoint to resume"),
         (["--resume", "--overwrite"], "exclude each other"),
