@@ -17,7 +17,7 @@ from data_prep.dataset import Histories
 from training.baselines.film_space import of_features, regress_on_features
 
 COMPANY_SIZE = 64
-USERS_PER_NUMBER = 100  # at least; fewer people say less
+USERS_PER_NUMBER = 8  # at least; fewer people say less
 COMPANY_WEIGHT = 4.0  # length of the vectors beside that of the films' features, all together
 # Ratings of prior weight in how far users and films are weighed down, and of what features say of a film's company.
 USER_SHRINKAGE, FILM_SHRINKAGE = 10.0, 20.0

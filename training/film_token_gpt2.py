@@ -67,7 +67,7 @@ class FilmTokenGPT2Arguments:
         hidden_size, num_hidden_layers, num_attention_heads, factor_size, tower_size, dropout, tower_dropout,
             film_dropout, embedding_shrinkage: see `FilmTokenGPT2Config`.
         company_size (`int`, *optional*): numbers that tell which films the same people have rated. Unless told
-            otherwise 64, and with fewer than 6,400 users one for every hundred of them.
+            otherwise 64, and with fewer than 512 users one for every eight of them.
         tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
             all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
             24, and none with fewer than 20,000 users, of whom it learns too much by heart.

@@ -84,10 +84,10 @@ def test_the_seed_decides(made_up, company):
 def test_few_people_or_films_tell_of_little(made_up):
     histories, features = made_up
     assert company_size(None, 40_002, 13_290) == 64
-    assert company_size(None, 800, 13_290) == 8
-    assert company_size(None, 99, 13_290) == 0
+    assert company_size(None, 80, 13_290) == 10
+    assert company_size(None, 7, 13_290) == 0
     assert company_size(None, 40_002, 5) == 4
-    assert company_size(20, 40_002, 13_290) == company_size(20, 99, 13_290) == 20
+    assert company_size(20, 40_002, 13_290) == company_size(20, 70, 13_290) == 20
     assert company_size(20, 5, 13_290) == 4
     nothing = fit_film_company(histories, features, 0)
     assert nothing.vectors.shape == (FILMS, 0)
