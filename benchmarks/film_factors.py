@@ -89,7 +89,7 @@ def main() -> None:
     for rank, size in itertools.product(map(int, args.ranks.split(",")), (0, COMPANY_SIZE)):
         started = time.monotonic()
         company = fit_film_company(train, features, company_size(size, len(train), len(catalogue)), seed=args.seed)
-        factors = fit_film_factors(train, company.beside(features), rank, seed=args.seed)
+        factors = fit_film_factors(train, features, company, rank, seed=args.seed)
         seconds = f"{time.monotonic() - started:.0f}"
         for choices, likings in ((False, False), (True, False), (True, True)):
             model = untrained_model(features, company, histogram, factors, choices=choices, likings=likings)

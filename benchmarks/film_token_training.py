@@ -159,7 +159,7 @@ def counting_trainer(
     size = company_size(settings.company_size, len(few), len(features))
     settings = replace(settings, company_size=size)
     company = fit_film_company(few, features, size)
-    factors = fit_film_factors(few, company.beside(features), settings.factor_size)
+    factors = fit_film_factors(few, features, company, settings.factor_size)
     trainer = make_trainer(settings, args, started, features, company, factors)
     trainer.eval_dataset = None  # steps are measured, not what is fitted after them
     batches = trainer.data_collator = Batches(HistoryCollator(factors.by_fold))

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from data_prep.dataset import Histories
 from modeling.film_token_gpt2.taste_process import CHOICE_SHRINKAGE
 from training.baselines.film_space import of_features, principal_axes, regress_on_features
+from training.film_company import FilmCompany
 from training.rating_groups import RatingGroups
 
 SWEEPS = 12
@@ -52,10 +53,11 @@ class FilmFactors:
         by_fold (`torch.FloatTensor` of shape `(folds, films, 2 * rank + 2)`): the same without the ratings of every
             `folds`-th user, of user `i` those in row `i % folds`: what a training user had no part in. (But for
             choices: one user of thousands had next to no part in those.)
-        feature_weights (`torch.FloatTensor` of shape `(features + 1, 2 * rank + 2)`): of the constant and the
-            features, for films without ratings.
-        content_weights (`torch.FloatTensor` of shape `(features + 1, CONTENT_SIZE)`, or fewer columns where there are
-            fewer features): of the constant and the features, for the principal components of the features.
+        feature_weights (`torch.FloatTensor` of shape `(features + company + 1, 2 * rank + 2)`): of the constant and
+            the features, for films without ratings. Those of company are zeros: what features tell of that, they tell
+            of these as well.
+        content_weights (`torch.FloatTensor` of shape `(features + company + 1, CONTENT_SIZE)`, or fewer columns where
+            there are fewer features): of the constant, the features and the company, for their principal components.
     """
 
     films: torch.Tensor
@@ -64,14 +66,14 @@ class FilmFactors:
     content_weights: torch.Tensor
 
     @classmethod
-    def empty(cls, num_films: int, num_features: int, rank: int, folds: int = FOLDS) -> FilmFactors:
-        """Zeros in the shapes that `fit_film_factors` fills."""
+    def empty(cls, num_films: int, num_inputs: int, rank: int, folds: int = FOLDS) -> FilmFactors:
+        """Zeros in the shapes that `fit_film_factors` fills; `num_inputs` are features and company."""
         width = 2 * rank + 2
         return cls(
             torch.zeros(num_films, width),
             torch.zeros(folds, num_films, width),
-            torch.zeros(num_features + 1, width),
-            torch.zeros(num_features + 1, min(CONTENT_SIZE, num_features)),
+            torch.zeros(num_inputs + 1, width),
+            torch.zeros(num_inputs + 1, min(CONTENT_SIZE, num_inputs)),
         )
 
 
@@ -108,9 +110,9 @@ class _Sums:
 class _FactorModel:
     """Factors while they are fitted: ratings as deviations from their mean, film vectors `[intercept, loadings]`."""
 
-    def __init__(self, histories: Histories, features: np.ndarray, rank: int, seed: int):
+    def __init__(self, histories: Histories, features: np.ndarray, company: FilmCompany, rank: int, seed: int):
         self.num_films, self.num_users, self.rank = len(features), len(histories), rank
-        self.features = features
+        self.features, self.inputs = features, company.beside(features)
         lengths = histories.lengths()
         self.users, self.films = np.repeat(np.arange(len(lengths)), lengths), histories.film_indices
         self.mean = float(histories.ratings.mean(dtype=np.float64))
@@ -121,8 +123,9 @@ class _FactorModel:
         self.alike = np.searchsorted(edges, lengths)
         self.share_alike = torch.from_numpy(np.bincount(self.alike, minlength=USERS_ALIKE) / len(lengths)).float()
         counts = np.bincount(self.films, minlength=self.num_films).astype(np.float32)
-        self.weight = counts / (counts + FILM_SHRINKAGE)
-        self.content_weights = principal_axes(features, counts > 0, min(CONTENT_SIZE, features.shape[1]))
+        self.counts, self.weight = counts, counts / (counts + FILM_SHRINKAGE)
+        self.content_weights = principal_axes(self.inputs, counts > 0, min(CONTENT_SIZE, self.inputs.shape[1]))
+        self.trust = torch.from_numpy(self.weight)[:, None]
 
         generator = torch.Generator().manual_seed(seed)
         self.vectors = torch.randn(self.num_films, rank + 1, generator=generator) * INITIAL_SPREAD
@@ -130,10 +133,11 @@ class _FactorModel:
         self.vectors[:, 0] = torch.from_numpy(sums / (counts + FILM_SHRINKAGE))
         self.vectors[:, 1] = 1.0  # to begin with, the first number of a taste is generosity
         self.variance = torch.full((self.num_films,), INITIAL_NOISE)
-        self.expected = torch.zeros_like(self.vectors)  # by features
-        self.expected[:, 1] = 1.0
-        self.spread = torch.full((rank + 1,), INITIAL_SPREAD).square()  # variance around what features say
-        self.spread[0] = 1.0
+        # By features and company, and by features alone; and variances around either.
+        self.expected = torch.zeros(2, *self.vectors.shape)
+        self.expected[..., 1] = 1.0
+        self.spread = torch.full((2, rank + 1), INITIAL_SPREAD).square()
+        self.spread[:, 0] = 1.0
 
     def tastes(self, ratings: RatingGroups | None = None) -> _Tastes:
         """The E-step: what is known of every user, by all their ratings or those given."""
@@ -162,7 +166,7 @@ class _FactorModel:
         covariance = offsets.T @ offsets / self.num_users
         covariance = covariance + (tastes.covariances * self.share_alike[:, None, None]).sum(0)
         factor = torch.linalg.cholesky(covariance)
-        for vectors in (self.vectors, self.expected):
+        for vectors in (self.vectors, *self.expected):
             vectors[:, 0] += vectors[:, 1:] @ centre
             vectors[:, 1:] = vectors[:, 1:] @ factor
         inverse = torch.linalg.inv(factor)
@@ -194,9 +198,10 @@ class _FactorModel:
         The M-step: films' vectors `(films, rank + 1)`, how uncertain each number of them is, as a variance of the same
         shape, and their noise variance `(films,)`.
         """
-        ridge = self.variance[:, None] / self.spread
+        expected, spread = (self.trust * known + (1 - self.trust) * new for known, new in (self.expected, self.spread))
+        ridge = self.variance[:, None] / spread
         factor = torch.linalg.cholesky(sums.grams + torch.diag_embed(ridge))
-        vectors = torch.cholesky_solve((sums.moments + ridge * self.expected)[..., None], factor)[..., 0]
+        vectors = torch.cholesky_solve((sums.moments + ridge * expected)[..., None], factor)[..., 0]
         explained = 2 * (vectors * sums.moments).sum(1) - ((sums.grams @ vectors[..., None])[..., 0] * vectors).sum(1)
         errors = (sums.squares - explained).clamp(min=0)
         overall = errors.sum() / sums.counts.sum()
@@ -204,11 +209,11 @@ class _FactorModel:
         uncertainty = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * noise[:, None]
         return vectors, uncertainty, noise
 
-    def heed_features(self) -> np.ndarray:
-        """Let features say what to expect of a film; returns their weights `(features + 1, rank + 1)`."""
-        regression = regress_on_features(self.vectors.double().numpy(), self.weight, self.features)
-        self.expected = torch.from_numpy(regression.left_out).float()
-        return regression.weights
+    def heed_features(self) -> None:
+        """Let features, and company, say what to expect of a film."""
+        vectors = self.vectors.double().numpy()
+        left_out = [regress_on_features(vectors, self.weight, by).left_out for by in (self.inputs, self.features)]
+        self.expected = torch.from_numpy(np.stack(left_out)).float()
 
     def choices(self, seed: int) -> torch.Tensor:
         """
@@ -223,7 +228,7 @@ class _FactorModel:
 
         popularity = torch.from_numpy(np.bincount(self.films, minlength=self.num_films)).double()
         directions = self.vectors[:, 1:] / self.vectors[:, 1:].norm(dim=1, keepdim=True).clamp(min=1e-6)
-        content = of_features(self.features, self.content_weights)
+        content = of_features(self.inputs, self.content_weights)
         films = torch.cat([directions.double(), torch.from_numpy(content)], dim=1)
         films = films - popularity @ films / popularity.sum()
         counts = np.bincount(self.users[drawn], minlength=self.num_users)
@@ -236,6 +241,26 @@ class _FactorModel:
         ridge = CHOICE_PENALTY * torch.eye(inputs.shape[1], dtype=torch.float64)
         return (films @ torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ targets)).float()
 
+    def unrated(self, choices: torch.Tensor, uncertainty: torch.Tensor, noise: torch.Tensor) -> np.ndarray:
+        """
+        What features say of films that nobody has rated: weights `(features + 1, 2 * rank + 2)`, of the constant and
+        the features, for what `FilmFactors` has of a film; the variance is a constant. Films that many see are worth
+        more than their features tell, and are most of what people ask about, so a film counts by the root of how many
+        ratings it has.
+
+        Args:
+            choices (`torch.Tensor` of shape `(films, rank)`): as `choices` returns them.
+            uncertainty, noise (`torch.Tensor`): as `regress` returns them.
+        """
+        weight = np.sqrt(self.counts / self.counts.mean())
+        regression = regress_on_features(torch.cat([self.vectors, choices], 1).double().numpy(), weight, self.features)
+        errors = self.vectors.numpy() - regression.left_out[:, : self.rank + 1]
+        variances = noise.numpy() + (np.square(errors) + uncertainty.numpy()).sum(1)
+        weights = np.pad(regression.weights, ((0, 0), (0, 1)))
+        weights[0, 0] += self.mean
+        weights[0, -1] = np.average(variances, weights=weight)
+        return weights
+
     def film_factors(self, sums: _Sums, choices: torch.Tensor) -> torch.Tensor:
         """Films as `FilmFactors` has them."""
         vectors, uncertainty, noise = self.regress(sums)
@@ -247,6 +272,7 @@ class _FactorModel:
 def fit_film_factors(
     histories: Histories,
     features: np.ndarray,
+    company: FilmCompany,
     rank: int,
     *,
     sweeps: int = SWEEPS,
@@ -260,33 +286,35 @@ def fit_film_factors(
     Args:
         histories (`Histories`): of training users.
         features (`np.ndarray` of shape `(films, features)`): as `FilmFeatures.dense` gives them.
+        company (`FilmCompany`): the films'; of those that have ratings it says more than features do.
         rank (`int`): numbers in a taste.
         sweeps (`int`): of expectation maximisation.
         folds (`int`): parts of the users that are left out in turn.
         seed (`int`): of the start, a Gaussian draw.
         progress: called after every sweep and every fold.
     """
-    model = _FactorModel(histories, features, rank, seed)
+    model = _FactorModel(histories, features, company, rank, seed)
     for sweep in range(sweeps):
         tastes = model.standardise(model.tastes())
         if (sweeps - 1 - sweep) % SWEEPS_BETWEEN_REGRESSIONS == 0:
-            weights = model.heed_features()
+            model.heed_features()
         sums = model.sums(tastes)
         model.vectors, uncertainty, noise = model.regress(sums)
         model.variance = noise + uncertainty.sum(1)
-        model.spread = ((model.vectors - model.expected).square() + uncertainty)[sums.counts > 0].mean(0)
+        model.spread = ((model.vectors - model.expected).square() + uncertainty)[:, sums.counts > 0].mean(1)
         progress()
 
-    factors = FilmFactors.empty(len(features), features.shape[1], rank, folds)
+    factors = FilmFactors.empty(*model.inputs.shape, rank, folds)
     choices = model.choices(seed)
     factors.films = model.film_factors(sums, choices)
     for fold in range(folds):
         others = sums.without(model.sums(tastes, model.users % folds == fold))
         factors.by_fold[fold] = model.film_factors(others, choices)
         progress()
-    of_choices = regress_on_features(choices.double().numpy(), model.weight, features).weights
-    factors.feature_weights[:, :-1] = torch.from_numpy(np.concatenate([weights, of_choices], axis=1))
+    unrated = torch.from_numpy(model.unrated(choices, uncertainty, noise)).float()
+    factors.feature_weights[: len(unrated)] = unrated
+    nobody = torch.from_numpy(model.counts == 0)
+    told = unrated[0] + torch.from_numpy(features[nobody.numpy()]).float() @ unrated[1:]
+    factors.films[nobody], factors.by_fold[:, nobody] = told, told
     factors.content_weights = torch.from_numpy(model.content_weights).float()
-    factors.feature_weights[0, 0] += model.mean
-    factors.feature_weights[0, -1] = noise.mean() + model.spread.sum()
     return factors

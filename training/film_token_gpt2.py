@@ -34,7 +34,7 @@ from training.optimizer import MuonAndOther
 from training.output_folder import rating_histogram, save_model
 from training.progress import progress
 from training.publish.record import TrainingRecord, settings_of
-from training.restraint import fit_restraint, num_batches
+from training.restraint import fit_opening, fit_restraint, num_batches
 from training.run import Start, announce, check_same_shape, run, start
 from training.trainer import RatingTrainer, RatingTrainingArguments
 from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
@@ -158,8 +158,8 @@ def multiplies_in_bfloat16() -> bool:
 
 
 class FilmTokenTrainer(RatingTrainer):
-    """A `RatingTrainer` that trains matrices by Muon, with `muon`, and fits the trained model's `restraint` to the
-    users of `eval_dataset`."""
+    """A `RatingTrainer` that trains matrices by Muon, with `muon`, and fits the trained model's `restraint` and
+    `opening` to the users of `eval_dataset`."""
 
     def __init__(self, *, muon: bool, **kwargs):
         self.muon = muon
@@ -168,6 +168,7 @@ class FilmTokenTrainer(RatingTrainer):
     def train(self, *args, **kwargs) -> Any:
         model: Any = self.accelerator.unwrap_model(self.model)
         model.restraint.zero_()
+        model.opening.zero_()
         result = super().train(*args, **kwargs)
         # Not where FSDP has shared the weights out: the first process alone does not have them.
         if self.eval_dataset is not None and not self.clock.interrupted and not self.is_fsdp_enabled:
@@ -177,11 +178,14 @@ class FilmTokenTrainer(RatingTrainer):
         return result
 
     def restrain(self, model: FilmTokenGPT2Model, validation: Any) -> None:
-        """Fit a model's `restraint` to validation users, on the first process, and send it to the others."""
+        """Fit a model's `restraint` and `opening` to validation users, on the first process, and send them to the
+        others."""
         if self.args.process_index == 0:
             with progress("restraint", num_batches(validation)) as advance:
                 fit_restraint(model, validation, self.rating_loss, progress=advance)
-        model.restraint.copy_(broadcast(model.restraint))
+                fit_opening(model, validation, self.rating_loss)
+        for numbers in (model.restraint, model.opening):
+            numbers.copy_(broadcast(numbers))
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None and self.muon and not self.is_fsdp_enabled:
@@ -257,7 +261,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     if checkpoint is not None:
         check_same_shape(model_args.model_config(*features.shape), checkpoint, SHAPE)
     company = film_company(histories, features, size, args)
-    factors = film_factors(histories, company.beside(features), model_args.factor_size, args)
+    factors = film_factors(histories, features, company, model_args.factor_size, args)
     trainer = make_trainer(model_args, args, started, features, company, factors)
     model: Any = trainer.model
     if checkpoint is None and model_args.tower_passes:
@@ -286,13 +290,14 @@ def film_company(histories: Histories, features: np.ndarray, size: int, args: Ra
     return FilmCompany(*(broadcast(torch.from_numpy(table).to(args.device)).cpu().numpy() for table in company))
 
 
-def film_factors(histories: Histories, features: np.ndarray, rank: int, args: RatingTrainingArguments) -> FilmFactors:
+def film_factors(
+    histories: Histories, features: np.ndarray, company: FilmCompany, rank: int, args: RatingTrainingArguments
+) -> FilmFactors:
     """The factor model of the training ratings, fitted by the first process and sent to the others."""
-    num_films, num_features = features.shape
-    factors = FilmFactors.empty(num_films, num_features, rank)
+    factors = FilmFactors.empty(*company.beside(features).shape, rank)
     if args.process_index == 0:
         with progress("films' factors", STEPS) as advance:
-            factors = fit_film_factors(histories, features, rank, seed=args.seed, progress=advance)
+            factors = fit_film_factors(histories, features, company, rank, seed=args.seed, progress=advance)
     for table in (factors.films, factors.by_fold, factors.feature_weights, factors.content_weights):
         sent = broadcast(table.to(args.device))
         table.copy_(sent)

@@ -23,6 +23,7 @@ USERS = 1500  # at most, evenly from all that there are
 SHRINKAGE = 1.0  # users of prior weight for counting as much as in training
 HISTORIES_AT_ONCE = 32
 ITERATIONS = 50
+OPENINGS = tuple(step / 20 for step in range(21))  # to choose from
 
 
 @torch.no_grad()
@@ -42,12 +43,10 @@ def fit_restraint(
         loss (`RatingCrossEntropy`): the loss of training.
         progress: called after each of `num_batches(dataset)` batches.
     """
-    users = min(USERS, len(dataset))
-    rows = np.linspace(0, len(dataset) - 1, users).astype(np.int64)
-    rows = rows[np.argsort(dataset.lengths(0)[rows], kind="stable")]  # of like length together: less padding
+    rows = _rows(dataset)
     model.eval()
     parts = []
-    for start in range(0, users, HISTORIES_AT_ONCE):
+    for start in range(0, len(rows), HISTORIES_AT_ONCE):
         pieces, _ = dataset.examples(0, 0, rows[start : start + HISTORIES_AT_ONCE])
         batch: dict[str, Any] = HistoryCollator()([dataset[piece] for piece in pieces])
         films, ratings = batch["film_ids"].to(model.device), batch["ratings"].to(model.device)
@@ -64,13 +63,45 @@ def fit_restraint(
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         fit = loss(prior + model.restrained(added, counts), labels)
-        total = fit + SHRINKAGE / users * restraint.square().sum()
+        total = fit + SHRINKAGE / len(rows) * restraint.square().sum()
         total.backward()
         return total
 
     with torch.enable_grad():
         optimizer.step(closure)
     restraint.requires_grad_(False).grad = None
+
+
+@torch.no_grad()
+def fit_opening(model: FilmTokenGPT2Model, dataset: HistoryDataset, loss: RatingCrossEntropy) -> None:
+    """
+    Fit a trained model's `opening`, in place, to every rating of the same users as if it were their first. Arguments as
+    of `fit_restraint`, which comes before it.
+    """
+    model.eval()
+    model.opening.zero_()
+    rows = _rows(dataset)
+    pieces, _ = dataset.examples(0, 0, rows)
+    films, ratings = (
+        torch.from_numpy(np.concatenate([dataset[piece][name] for piece in pieces]).astype(np.int64)).to(model.device)
+        for name in ("film_ids", "ratings")
+    )
+    everything, catalogue = torch.arange(model.config.num_films, device=model.device), model.catalogue()
+    nothing = everything.new_empty(1, 0)
+    logits = model.score(model.read(nothing, nothing), everything[None], catalogue=catalogue)[0].log()[films]
+    rated, counts = catalogue.at(films, with_tokens=False), torch.zeros_like(films)
+
+    def worth(opening: float) -> float:
+        model.opening.fill_(opening)
+        return float(loss(model.opened(logits, rated, counts), ratings)) + SHRINKAGE / len(rows) * opening**2
+
+    model.opening.fill_(min(OPENINGS, key=worth))
+
+
+def _rows(dataset: HistoryDataset) -> np.ndarray:
+    """Whose histories the fit is to; those of like length together, for less padding."""
+    rows = np.linspace(0, len(dataset) - 1, min(USERS, len(dataset))).astype(np.int64)
+    return rows[np.argsort(dataset.lengths(0)[rows], kind="stable")]
 
 
 def num_batches(dataset: HistoryDataset) -> int:

@@ -116,9 +116,10 @@ class FilmTokenGPT2Model(FilmTables):
     """
 
     restraint: torch.Tensor
+    opening: torch.Tensor
 
     # Models from before these count everything as in training, and know of no company.
-    _keys_to_ignore_on_load_missing = [r"^restraint$", r"^company_weights$"]
+    _keys_to_ignore_on_load_missing = [r"^restraint$", r"^opening$", r"^company_weights$"]
     _supports_sdpa = True
     _no_split_modules = ["GPT2Block"]
 
@@ -147,6 +148,8 @@ class FilmTokenGPT2Model(FilmTables):
         # How much more than in training (below zero, less) the tower's opinion, the transformer and the tower's scores
         # count: constants, and slopes in the log of the history's length; see `restrained`.
         self.register_buffer("restraint", torch.zeros(3, 2))
+        # How far what is expected of somebody who has rated nothing is moved to the film's mean; see `opened`.
+        self.register_buffer("opening", torch.zeros(()))
         self.post_init()
 
     @torch.no_grad()
@@ -261,14 +264,17 @@ class FilmTokenGPT2Model(FilmTables):
         """The process, and the tower beside it, know the mean of the distribution better than the `_pool` does, which
         is tilted by Newton's method until it has that mean; what the process says of each of the ten ratings,
         `_leaning_scores`, may then move it."""
-        means = means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)
+        return self._tilted(pool, means.clamp(1 + MARGIN, NUM_RATINGS - MARGIN)) + leanings
+
+    def _tilted(self, logits: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+        """Scores `(..., 10)` of a distribution of this shape that has these `means` (...)."""
         for _ in range(TILTS):
-            shares = pool.softmax(-1)
+            shares = logits.softmax(-1)
             before = self._mean_rating(shares)
             deviations = self._ratings() - before[..., None]
             variances = (shares * deviations.square()).sum(-1).clamp(min=MARGIN)
-            pool = pool + ((means - before) / variances)[..., None] * deviations
-        return pool + leanings
+            logits = logits + ((means - before) / variances)[..., None] * deviations
+        return logits
 
     def _leaning_scores(self, expected: Expectation) -> torch.Tensor:
         return self.leanings_head(LEANINGS_SCALE * expected.leanings)
@@ -285,7 +291,8 @@ class FilmTokenGPT2Model(FilmTables):
             return moved + by_transformer + by_tower, None, None
         prior = self._prior_logits(pool, expected.means, leanings)
         added = torch.stack([moved - prior, by_transformer, by_tower], dim=-2)
-        return prior + self.restrained(added, users.counts), prior, added
+        rating_logits = prior + self.restrained(added, users.counts)
+        return self.opened(rating_logits, films, users.counts), prior, added
 
     def restrained(self, added_logits: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """
@@ -301,6 +308,24 @@ class FilmTokenGPT2Model(FilmTables):
         """
         weights = 1 + self.restraint[:, 0] + self.restraint[:, 1] * log_length(counts)[..., None]
         return (weights.clamp(min=0)[..., None] * added_logits).sum(-2)
+
+    def opened(self, rating_logits: torch.Tensor, films: Films, counts: torch.Tensor) -> torch.Tensor:
+        """
+        An average rating of a film is no average user's: many are by people who rate much, and are hard to please.
+        Nothing is known of somebody who has rated nothing, so their distribution is moved towards the film's mean,
+        `opening` of the way. It is fitted as `restraint` is; one rating tells more of a user.
+
+        Args:
+            rating_logits (`torch.Tensor` of shape `(..., 10)`): scores of the ratings.
+            films (`Films`): the films that are to be rated.
+            counts (`torch.Tensor`): ratings known, of a shape that broadcasts to that of `films`.
+        """
+        unknown = counts == 0
+        if not unknown.any():
+            return rating_logits
+        means = self._mean_rating(rating_logits.softmax(-1))
+        moved = means + self.opening * films.trust * (self._mean_rating(films.shares) - means)
+        return torch.where(unknown[..., None], self._tilted(rating_logits, moved), rating_logits)
 
     def forward(
         self,

@@ -303,18 +303,35 @@ def test_nothing_is_restrained_while_it_learns():
     assert learning.prior_logits is None
     assert learning.added_logits is None
     model.restraint.zero_()
+    model.opening.zero_()
     plain = model.eval()(films, ratings).rating_logits
     torch.testing.assert_close(learning.rating_logits, plain)
     assert not torch.allclose(restrained.rating_logits, plain, atol=1e-3)
 
 
+def test_only_of_a_newcomer_is_a_films_mean_expected():
+    model = toy_model()
+    films, ratings = toy_history(9)
+    catalogue = model.catalogue()
+    rows = films[:, 0]
+    trust, means = catalogue.trust[rows], model._mean_rating(catalogue.shares[rows])
+    opened = model(films, ratings).expected_rating
+    model.opening.zero_()
+    plain = model(films, ratings).expected_rating
+    torch.testing.assert_close(opened[:, 1:], plain[:, 1:], rtol=0, atol=0)
+    told = plain[:, 0] + 0.6 * trust * (means - plain[:, 0])
+    torch.testing.assert_close(opened[:, 0], told, rtol=0, atol=0.1)  # by Newton's method
+    assert ((opened - plain)[:, 0].abs() > 0.2).any()
+
+
 def test_a_model_from_before_the_restraint_is_loaded_and_unrestrained(tmp_path):
     model = toy_model()
-    state = {name: value for name, value in model.state_dict().items() if name != "restraint"}
+    state = {name: value for name, value in model.state_dict().items() if name not in ("restraint", "opening")}
     model.save_pretrained(tmp_path, state_dict=state)
     loaded, told = FilmTokenGPT2Model.from_pretrained(tmp_path, output_loading_info=True)
     assert not told["missing_keys"]
     assert (loaded.restraint == 0).all()
+    assert loaded.opening == 0
 
 
 def test_a_model_from_before_films_had_company_is_loaded(tmp_path):

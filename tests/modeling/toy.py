@@ -33,6 +33,7 @@ def toy_model(seed: int = 0, **settings) -> FilmTokenGPT2Model:
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
         model.restraint.copy_(torch.randn_like(model.restraint) * 0.2)
+        model.opening.fill_(0.6)
     return model.eval()
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data_prep.dataset import Histories
+from training.film_company import FilmCompany
 from training.film_factors import FilmFactors, fit_film_factors
 
 USERS, FILMS, RANK, FEATURES = 600, 60, 3, 4
@@ -39,7 +40,7 @@ def made_up() -> tuple[Histories, np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def fitted(made_up) -> FilmFactors:
     histories, features, _ = made_up
-    return fit_film_factors(histories, features, RANK)
+    return fit_film_factors(histories, features, FilmCompany.empty(features, 0), RANK)
 
 
 def test_ratings_are_explained(made_up, fitted):
@@ -73,13 +74,46 @@ def test_a_film_that_nobody_rated_is_what_its_features_say(made_up, fitted):
     assert float(told[-1, -1]) >= float(fitted.films[:-1, -1].median())
 
 
+def test_company_tells_of_films_that_have_ratings(made_up, fitted):
+    """What two of the four features say, said by company: a film with few ratings is what both say of it, and less is
+    known of one without ratings."""
+    histories, features, expected = made_up
+    by_company = fit_film_factors(histories, features[:, :2], FilmCompany(features[:, 2:], np.zeros((3, 2))), RANK)
+    torch.testing.assert_close(by_company.films[:-1, 0], fitted.films[:-1, 0], rtol=0, atol=0.1)
+    assert not by_company.feature_weights[3:].any()
+    told = by_company.feature_weights[0] + torch.from_numpy(features[-1, :2]) @ by_company.feature_weights[1:3]
+    torch.testing.assert_close(by_company.films[-1, : RANK + 1], told[: RANK + 1], rtol=0, atol=0.4)
+    assert told[-1] > 1.2 * fitted.films[-1, -1]
+    assert by_company.films[-1, -1] > 1.2 * fitted.films[-1, -1]
+
+
+def test_what_features_say_of_new_films_is_mostly_of_films_that_many_see(made_up):
+    """Half of the films are rated by few and bad, for a reason that no feature tells."""
+    histories, features, _ = made_up
+    seldom = np.arange(FILMS) % 2 == 1
+    draw = np.random.default_rng(1)
+    kept = ~seldom[histories.film_indices] | (draw.random(len(histories.film_indices)) < 0.1)
+    users = np.repeat(np.arange(USERS), histories.lengths())[kept]
+    films = histories.film_indices[kept]
+    ratings = np.where(seldom[films], 2, 7) + draw.integers(-1, 2, len(films))
+    few = replace(
+        histories,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(users, minlength=USERS))]),
+        film_indices=films,
+        ratings=ratings.astype(np.int8),
+    )
+    factors = fit_film_factors(few, features * 0, FilmCompany.empty(features, 0), RANK)
+    intercepts = factors.films[:-1, 0]
+    assert intercepts.mean() + 0.5 < factors.films[-1, 0] < 7
+
+
 def test_users_had_no_part_in_the_factors_of_their_fold(made_up, fitted):
     histories, features, _ = made_up
     films, _ = histories.history(3)
     changed = histories.ratings.copy()
     span = slice(histories.offsets[3], histories.offsets[4])
     changed[span] = 11 - changed[span]
-    other = fit_film_factors(replace(histories, ratings=changed), features, RANK)
+    other = fit_film_factors(replace(histories, ratings=changed), features, FilmCompany.empty(features, 0), RANK)
     own_fold, other_fold = (
         (fitted.by_fold[fold, films, : RANK + 1] - other.by_fold[fold, films, : RANK + 1]).abs().mean()
         for fold in (3, 4)
@@ -98,7 +132,7 @@ def test_fewer_users_than_folds(made_up):
         ratings=histories.ratings[: histories.offsets[5]],
         ordered=histories.ordered[:5],
     )
-    factors = fit_film_factors(few, features, RANK)
+    factors = fit_film_factors(few, features, FilmCompany.empty(features, 0), RANK)
     for table in (factors.films, factors.by_fold, factors.feature_weights):
         assert torch.isfinite(table).all()
     torch.testing.assert_close(factors.by_fold[7], factors.films, rtol=0, atol=2e-3)  # nobody is in that fold

@@ -13,7 +13,7 @@ from modeling.losses import RatingCrossEntropy
 from tests.modeling.toy import NUM_FILMS, toy_model
 from training import restraint
 from training.histories import HistoryDataset
-from training.restraint import fit_restraint, num_batches
+from training.restraint import fit_opening, fit_restraint, num_batches
 
 LENGTH, SHORT = 16, 5
 TOLD = torch.tensor([[-0.4, -0.3], [0.3, 0.2], [-0.6, 0.1]])
@@ -111,3 +111,34 @@ def test_progress_is_told_of_every_batch(people):
     told = []
     fit_restraint(untold(), dataset, RatingCrossEntropy(), progress=lambda: told.append(1))
     assert len(told) == num_batches(dataset) == 3
+
+
+def test_an_opening_is_fitted_to_every_rating_as_if_it_were_the_first():
+    """People who rate between a film's mean and what the model expects of a newcomer are found out."""
+    model = untold()
+    films, nothing = torch.arange(NUM_FILMS), torch.empty(1, 0, dtype=torch.long)
+    catalogue = model.catalogue()
+    means = model._mean_rating(catalogue.shares)
+    draw = torch.Generator().manual_seed(0)
+    order = torch.stack([torch.randperm(NUM_FILMS, generator=draw)[:LENGTH] for _ in range(300)])
+    halfway = (means + model.predict(nothing, nothing, films[None])[0] @ torch.arange(1.0, 11)) / 2
+    ratings = (halfway[order] + torch.randn(order.shape, generator=draw)).round().clamp(1, 10).long()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    loss = RatingCrossEntropy(squared_error=0.3)
+    dataset = dataset_of(order, ratings)
+    fit_opening(model, dataset, loss)
+    after = model.state_dict()
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"opening"}
+    assert not model.opening.requires_grad
+
+    @torch.no_grad()
+    def worth(opening: float) -> float:
+        model.opening.fill_(opening)
+        scores = model.predict(nothing, nothing, films[None])[0].log()
+        rated, given = dataset.histories.film_indices.astype(np.int64), dataset.histories.ratings.astype(np.int64)
+        penalty = restraint.SHRINKAGE / len(order) * opening**2
+        return float(loss(scores[torch.from_numpy(rated)], torch.from_numpy(given))) + penalty
+
+    found = float(model.opening)
+    assert 0.2 < found < 1
+    assert worth(found) < min(worth(0.0), worth(found - 0.1), worth(found + 0.1))
