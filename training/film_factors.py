@@ -304,7 +304,7 @@ def fit_film_factors(
         model.spread = ((model.vectors - model.expected).square() + uncertainty)[:, sums.counts > 0].mean(1)
         progress()
 
-    factors = FilmFactors.empty(*model.inputs.shape, rank, folds)
+    factors = FilmFactors.empty(len(features), model.inputs.shape[1], rank, folds)
     choices = model.choices(seed)
     factors.films = model.film_factors(sums, choices)
     for fold in range(folds):

@@ -3,7 +3,8 @@ How far a trained model is to trust what it has learned, by people it has not le
 
 What training adds to the prior fits the people it was learned from better than others, the better the longer their
 history, and the loss is those people's. So how much each part of it counts, six numbers, is fitted afterwards to
-validation users, as a temperature would be. The logits are linear in them, and the loss nearly convex.
+validation users, as a temperature would be. The logits are linear in them, and the loss nearly convex. One more
+number, how far to expect a film's mean of somebody who has rated nothing, is chosen likewise.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def fit_restraint(
 @torch.no_grad()
 def fit_opening(model: FilmTokenGPT2Model, dataset: HistoryDataset, loss: RatingCrossEntropy) -> None:
     """
-    Fit a trained model's `opening`, in place, to every rating of the same users as if it were their first. Arguments as
-    of `fit_restraint`, which comes before it.
+    Fit a trained model's `opening`, in place, to every rating of the same users as if it were their first. Arguments
+    as of `fit_restraint`, which comes before it.
     """
     model.eval()
     model.opening.zero_()

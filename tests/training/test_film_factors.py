@@ -77,7 +77,7 @@ def test_a_film_that_nobody_rated_is_what_its_features_say(made_up, fitted):
 def test_company_tells_of_films_that_have_ratings(made_up, fitted):
     """What two of the four features say, said by company: a film with few ratings is what both say of it, and less is
     known of one without ratings."""
-    histories, features, expected = made_up
+    histories, features, _ = made_up
     by_company = fit_film_factors(histories, features[:, :2], FilmCompany(features[:, 2:], np.zeros((3, 2))), RANK)
     torch.testing.assert_close(by_company.films[:-1, 0], fitted.films[:-1, 0], rtol=0, atol=0.1)
     assert not by_company.feature_weights[3:].any()
