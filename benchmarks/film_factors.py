@@ -4,8 +4,9 @@ of films tell, likings, and the company that films are in.
 
     python benchmarks/film_factors.py --data data/letterboxd --ranks 16,32,64
 
-RMSE of validation users' ratings, each predicted from those before it in a random order, by how many those are.
-Nothing is trained by gradients.
+RMSE of validation users' ratings, each predicted from those before it in a random order, by how many those are; of
+data with films kept out of training, also of their ratings of those, each predicted from fifty of other films. Nothing
+is trained by gradients.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data_prep.catalogue import Catalogue
-from data_prep.dataset import load_histories
+from data_prep.dataset import ColdCases, list_splits, load_cold_cases, load_histories
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.film_company import COMPANY_SIZE, FilmCompany, company_size, fit_film_company
 from training.film_factors import FilmFactors, fit_film_factors
@@ -28,6 +29,7 @@ from training.histories import HistoryCollator, HistoryDataset
 from training.output_folder import rating_histogram
 
 LENGTH, USERS_AT_ONCE = 256, 50
+KNOWN, CASES, CASES_AT_ONCE = 50, 12_000, 200  # of new films: ratings that are known, and ratings predicted
 PLACES = ((0, 0), (1, 1), (5, 15), (40, 60), (90, 110), (180, 220), (0, LENGTH - 1))
 
 
@@ -74,6 +76,22 @@ def errors_by_place(model: FilmTokenGPT2Model, dataset: HistoryDataset) -> tuple
     return squares, counts
 
 
+@torch.no_grad()
+def error_of_new_films(model: FilmTokenGPT2Model, cold: ColdCases) -> float:
+    """RMSE of ratings of new films."""
+    cases = np.flatnonzero(cold.histories.lengths() >= KNOWN)
+    cases = np.random.default_rng(0).permutation(cases)[:CASES]
+    squares = 0.0
+    for start in range(0, len(cases), CASES_AT_ONCE):
+        some = cases[start : start + CASES_AT_ONCE]
+        histories = [[part[:KNOWN] for part in cold.histories.history(case)] for case in some]
+        films, ratings = (torch.from_numpy(np.stack(part).astype(np.int64)) for part in zip(*histories, strict=True))
+        new = torch.from_numpy(cold.film_index[some].astype(np.int64))[:, None]
+        expected = model.predict(films, ratings, new)[:, 0] @ torch.arange(1.0, 11)
+        squares += float((expected - torch.from_numpy(cold.rating[some])).square().sum())
+    return (squares / len(cases)) ** 0.5
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a rating data set")
@@ -85,7 +103,8 @@ def main() -> None:
     features, histogram = catalogue.features.dense(catalogue.film_ids), rating_histogram(train, len(catalogue))
     dataset = HistoryDataset(validation, LENGTH, leave_one_out=False, seed=args.seed, cut=False)
     places = (f"{low}-{high}" for low, high in PLACES)
-    table = Table("rank", "company", "choices", "likings", "seconds to fit", *places)
+    cold = load_cold_cases(args.data, "validation") if list_splits(args.data, "cold_cases") else None
+    table = Table("rank", "company", "choices", "likings", "seconds to fit", *places, *(["new films"] if cold else []))
     for rank, size in itertools.product(map(int, args.ranks.split(",")), (0, COMPANY_SIZE)):
         started = time.monotonic()
         company = fit_film_company(train, features, company_size(size, len(train), len(catalogue)), seed=args.seed)
@@ -96,7 +115,8 @@ def main() -> None:
             squares, counts = errors_by_place(model, dataset)
             rmse = (np.sqrt(squares[low : high + 1].sum() / counts[low : high + 1].sum()) for low, high in PLACES)
             shown = ("yes" if part else "no" for part in (size, choices, likings))
-            table.add_row(str(rank), *shown, seconds, *(f"{value:.4f}" for value in rmse))
+            new = [f"{error_of_new_films(model, cold):.4f}"] if cold else []
+            table.add_row(str(rank), *shown, seconds, *(f"{value:.4f}" for value in rmse), *new)
     Console(width=150).print(table)
 
 

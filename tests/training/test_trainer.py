@@ -113,7 +113,7 @@ def test_two_processes_equal_one(tiny_dataset, tmp_path):
     common += ["--logging-steps", "1", "--save-steps", "4", "--use-cpu", "True", "--bf16", "False"]
     common += ["--tower-passes", "2", "--company-size", "3"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    losses, restraints = {}, {}
+    losses, restraints, openings = {}, {}, {}
     for name, config, batch in (
         ("one", "accelerate_config.yaml", "8"),
         ("two", "training/recipes/two_cpu_processes.yaml", "4"),
@@ -126,10 +126,12 @@ def test_two_processes_equal_one(tiny_dataset, tmp_path):
         assert {"one": "in 1 process;", "two": "in 2 processes;"}[name] in result.stderr
         losses[name] = losses_of(out)
         restraints[name] = restraint_of(out)
+        openings[name] = FilmTokenGPT2Model.from_pretrained(out).opening
     assert len(losses["one"]) == 4
     assert losses["two"] == pytest.approx(losses["one"], rel=1e-5)
     assert (restraints["one"] != 0).all()
     torch.testing.assert_close(restraints["two"], restraints["one"], rtol=0.01, atol=1e-3)
+    assert openings["two"] == openings["one"]
 
 
 def restraint_of(folder: Path) -> torch.Tensor:
