@@ -20,11 +20,13 @@ TOLD = torch.tensor([[-0.4, -0.3], [0.3, 0.2], [-0.6, 0.1]])
 
 
 def made(told: torch.Tensor) -> FilmTokenGPT2Model:
-    """A model that trusts what it has learned as it is `told`, the tower's opinion no less than the rest."""
+    """A model that trusts what it has learned as it is `told`, the tower's opinion no less than the rest, and moves
+    nothing for newcomers."""
     model = toy_model()
     with torch.no_grad():
         model.tower_weights.copy_(torch.tensor([4.0, 1.0]))
         model.restraint.copy_(told)
+        model.opening.zero_()
     return model
 
 
