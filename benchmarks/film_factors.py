@@ -89,7 +89,7 @@ def error_of_new_films(model: FilmTokenGPT2Model, cold: ColdCases) -> float:
         new = torch.from_numpy(cold.film_index[some].astype(np.int64))[:, None]
         expected = model.predict(films, ratings, new)[:, 0] @ torch.arange(1.0, 11)
         squares += float((expected - torch.from_numpy(cold.rating[some])).square().sum())
-    return (squares / len(cases)) ** 0.5
+    return (squares / max(1, len(cases))) ** 0.5
 
 
 def main() -> None:

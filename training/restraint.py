@@ -88,13 +88,14 @@ def fit_opening(model: FilmTokenGPT2Model, dataset: HistoryDataset, loss: Rating
         for name in ("film_ids", "ratings")
     )
     everything, catalogue = torch.arange(model.config.num_films, device=model.device), model.catalogue()
-    nothing = everything.new_empty(1, 0)
-    logits = model.score(model.read(nothing, nothing), everything[None], catalogue=catalogue)[0].log()[films]
-    rated, counts = catalogue.at(films, with_tokens=False), torch.zeros_like(films)
+    nothing, unknown = everything.new_empty(1, 0), torch.zeros_like(everything)
+    probabilities = model.score(model.read(nothing, nothing), everything[None], catalogue=catalogue)[0]
+    logits = probabilities.clamp(min=1e-12).log()
 
     def worth(opening: float) -> float:
         model.opening.fill_(opening)
-        return float(loss(model.opened(logits, rated, counts), ratings)) + SHRINKAGE / len(rows) * opening**2
+        opened = model.opened(logits, catalogue, unknown)[films]
+        return float(loss(opened, ratings)) + SHRINKAGE / len(rows) * opening**2
 
     model.opening.fill_(min(OPENINGS, key=worth))
 

@@ -118,7 +118,7 @@ class FilmTokenGPT2Model(FilmTables):
     restraint: torch.Tensor
     opening: torch.Tensor
 
-    # Models from before these count everything as in training, and know of no company.
+    # Models from before these count everything as in training, open with an average user, and know of no company.
     _keys_to_ignore_on_load_missing = [r"^restraint$", r"^opening$", r"^company_weights$"]
     _supports_sdpa = True
     _no_split_modules = ["GPT2Block"]
@@ -313,7 +313,8 @@ class FilmTokenGPT2Model(FilmTables):
         """
         An average rating of a film is no average user's: many are by people who rate much, and are hard to please.
         Nothing is known of somebody who has rated nothing, so their distribution is moved towards the film's mean,
-        `opening` of the way. It is fitted as `restraint` is; one rating tells more of a user.
+        `opening` of the way, or less of a film whose ratings are few (`Films.trust`). It is fitted as `restraint` is;
+        one rating tells more of a user.
 
         Args:
             rating_logits (`torch.Tensor` of shape `(..., 10)`): scores of the ratings.
@@ -456,7 +457,8 @@ class FilmTokenGPT2Model(FilmTables):
         candidates = self._candidates(memory, candidate_films, candidates_at_once, catalogue, glance=True)
         for films, expected in candidates:
             pool = self._pool(films, memory.users, expected)
-            probabilities.append(self._prior_logits(pool, expected.means, self._leaning_scores(expected)).softmax(-1))
+            prior = self._prior_logits(pool, expected.means, self._leaning_scores(expected))
+            probabilities.append(self.opened(prior, films, memory.users.counts).softmax(-1))
         return torch.cat(probabilities, dim=1)
 
     @torch.no_grad()
