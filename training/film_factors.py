@@ -125,7 +125,6 @@ class _FactorModel:
         counts = np.bincount(self.films, minlength=self.num_films).astype(np.float32)
         self.counts, self.weight = counts, counts / (counts + FILM_SHRINKAGE)
         self.content_weights = principal_axes(self.inputs, counts > 0, min(CONTENT_SIZE, self.inputs.shape[1]))
-        self.trust = torch.from_numpy(self.weight)[:, None]
 
         generator = torch.Generator().manual_seed(seed)
         self.vectors = torch.randn(self.num_films, rank + 1, generator=generator) * INITIAL_SPREAD
@@ -198,7 +197,8 @@ class _FactorModel:
         The M-step: films' vectors `(films, rank + 1)`, how uncertain each number of them is, as a variance of the same
         shape, and their noise variance `(films,)`.
         """
-        expected, spread = (self.trust * known + (1 - self.trust) * new for known, new in (self.expected, self.spread))
+        trust = torch.from_numpy(self.weight)[:, None]
+        expected, spread = (trust * known + (1 - trust) * new for known, new in (self.expected, self.spread))
         ridge = self.variance[:, None] / spread
         factor = torch.linalg.cholesky(sums.grams + torch.diag_embed(ridge))
         vectors = torch.cholesky_solve((sums.moments + ridge * expected)[..., None], factor)[..., 0]
@@ -226,7 +226,7 @@ class _FactorModel:
         drawn = draw.random(len(self.users)) < share[self.users]
         tastes = self.tastes(RatingGroups.of(self.users[~drawn], self.films[~drawn], self.deviations[~drawn])).means
 
-        popularity = torch.from_numpy(np.bincount(self.films, minlength=self.num_films)).double()
+        popularity = torch.from_numpy(self.counts).double()
         directions = self.vectors[:, 1:] / self.vectors[:, 1:].norm(dim=1, keepdim=True).clamp(min=1e-6)
         content = of_features(self.inputs, self.content_weights)
         films = torch.cat([directions.double(), torch.from_numpy(content)], dim=1)
@@ -311,10 +311,10 @@ def fit_film_factors(
         others = sums.without(model.sums(tastes, model.users % folds == fold))
         factors.by_fold[fold] = model.film_factors(others, choices)
         progress()
-    unrated = torch.from_numpy(model.unrated(choices, uncertainty, noise)).float()
-    factors.feature_weights[: len(unrated)] = unrated
-    nobody = torch.from_numpy(model.counts == 0)
-    told = unrated[0] + torch.from_numpy(features[nobody.numpy()]).float() @ unrated[1:]
+    unrated = model.unrated(choices, uncertainty, noise)
+    factors.feature_weights[: len(unrated)] = torch.from_numpy(unrated)
+    nobody = model.counts == 0
+    told = torch.from_numpy(of_features(features[nobody], unrated)).float()
     factors.films[nobody], factors.by_fold[:, nobody] = told, told
     factors.content_weights = torch.from_numpy(model.content_weights).float()
     return factors

@@ -294,8 +294,7 @@ def film_factors(
     histories: Histories, features: np.ndarray, company: FilmCompany, rank: int, args: RatingTrainingArguments
 ) -> FilmFactors:
     """The factor model of the training ratings, fitted by the first process and sent to the others."""
-    num_films, num_inputs = company.beside(features).shape
-    factors = FilmFactors.empty(num_films, num_inputs, rank)
+    factors = FilmFactors.empty(len(features), features.shape[1] + company.vectors.shape[1], rank)
     if args.process_index == 0:
         with progress("films' factors", STEPS) as advance:
             factors = fit_film_factors(histories, features, company, rank, seed=args.seed, progress=advance)

@@ -83,10 +83,9 @@ def fit_opening(model: FilmTokenGPT2Model, dataset: HistoryDataset, loss: Rating
     model.opening.zero_()
     rows = _rows(dataset)
     pieces, _ = dataset.examples(0, 0, rows)
-    films, ratings = (
-        torch.from_numpy(np.concatenate([dataset[piece][name] for piece in pieces]).astype(np.int64)).to(model.device)
-        for name in ("film_ids", "ratings")
-    )
+    batch: dict[str, Any] = HistoryCollator()([dataset[piece] for piece in pieces])
+    real = batch["ratings"] > 0
+    films, ratings = (batch[name][real].to(model.device) for name in ("film_ids", "ratings"))
     everything, catalogue = torch.arange(model.config.num_films, device=model.device), model.catalogue()
     nothing, unknown = everything.new_empty(1, 0), torch.zeros_like(everything)
     probabilities = model.score(model.read(nothing, nothing), everything[None], catalogue=catalogue)[0]
