@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -118,17 +118,28 @@ def main() -> None:
     )
 
 
+class Batch(NamedTuple):
+    """What is in a batch: `lengths` (rows,), the ratings of each row; how many distinct films; and its positions,
+    padding among them."""
+
+    lengths: np.ndarray
+    distinct_films: int
+    positions: int
+
+
 class Batches:
-    """A collator that remembers how many ratings each row of every batch has, and each batch's distinct films."""
+    """A collator that remembers what is in each batch."""
 
     def __init__(self, collator: HistoryCollator):
         self.collator = collator
-        self.seen: list[tuple[np.ndarray, int]] = []
+        self.seen: list[Batch] = []
 
     def __call__(self, pieces: list[dict[str, Any]]) -> dict[str, Any]:
         films = [np.asarray(piece["film_ids"]) for piece in pieces]
-        self.seen.append((np.array([len(row) for row in films]), len(np.unique(np.concatenate(films)))))
-        return self.collator(pieces)
+        batch: dict[str, Any] = self.collator(pieces)
+        lengths, distinct = np.array([len(row) for row in films]), len(np.unique(np.concatenate(films)))
+        self.seen.append(Batch(lengths, distinct, batch["film_ids"].numel()))
+        return batch
 
 
 class Stopwatch(TrainerCallback):
@@ -162,21 +173,21 @@ def counting_trainer(
     factors = fit_film_factors(few, features, company, settings.factor_size)
     trainer = make_trainer(settings, args, started, features, company, factors)
     trainer.eval_dataset = None  # steps are measured, not what is fitted after them
-    batches = trainer.data_collator = Batches(HistoryCollator(factors.by_fold))
+    batches = trainer.data_collator = Batches(trainer.data_collator)
     return trainer, batches
 
 
-def speed(config: FilmTokenGPT2Config, batches: Sequence[tuple[np.ndarray, int]], seconds: float) -> dict[str, float]:
+def speed(config: FilmTokenGPT2Config, batches: Sequence[Batch], seconds: float) -> dict[str, float]:
     """How fast steps on `batches` were, and what useful work is in them."""
-    ratings = sum(int(lengths.sum()) for lengths, _ in batches)
-    positions = sum(len(lengths) * int(lengths.max()) for lengths, _ in batches)
+    ratings = sum(int(batch.lengths.sum()) for batch in batches)
+    useful = sum(useful_flop(config, batch.lengths, batch.distinct_films) for batch in batches)
     return {
         "ratings_per_second": ratings / seconds,
         "seconds_per_step": seconds / len(batches),
         "ratings_per_step": ratings / len(batches),
-        "padding": 1 - ratings / positions,
-        "gflop_per_rating": sum(useful_flop(config, *batch) for batch in batches) / ratings / 1e9,
-        "process_gflop_per_rating": sum(process_flop(config, lengths) for lengths, _ in batches) / ratings / 1e9,
+        "padding": 1 - ratings / sum(batch.positions for batch in batches),
+        "gflop_per_rating": useful / ratings / 1e9,
+        "process_gflop_per_rating": sum(process_flop(config, batch.lengths) for batch in batches) / ratings / 1e9,
     }
 
 

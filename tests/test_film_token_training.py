@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import film_token_training
 from tests.modeling.toy import toy_history, toy_model
+from training.histories import HistoryCollator
 
 
 def test_useful_work_is_what_the_products_of_a_step_without_padding_do():
@@ -29,10 +30,10 @@ def test_padding_is_no_useful_work():
     config = toy_model().config
     unequal, equal = np.array([2, 30]), np.array([16, 16])
     ratings = 32
-    measured = film_token_training.speed(config, [(unequal, 20)], seconds=2.0)
+    measured = film_token_training.speed(config, [film_token_training.Batch(unequal, 20, 64)], seconds=2.0)
     assert measured["ratings_per_second"] == ratings / 2
-    assert measured["padding"] == pytest.approx(28 / 60)
-    assert film_token_training.speed(config, [(equal, 20)], 1.0)["padding"] == 0
+    assert measured["padding"] == 0.5  # the longer history, and two positions more
+    assert film_token_training.speed(config, [film_token_training.Batch(equal, 20, 32)], 1.0)["padding"] == 0
     # The same ratings and films: what differs is attention alone, by the squares of the lengths.
     more = film_token_training.useful_flop(config, unequal, 20) - film_token_training.useful_flop(config, equal, 20)
     assert more == 3 * 2 * config.num_hidden_layers * config.hidden_size * (2**2 + 30**2 - 2 * 16**2)
@@ -61,3 +62,11 @@ def test_it_measures_what_it_says(tiny_dataset, tmp_path, monkeypatch, capsys, p
     )
     assert report["times_as_fast_as_text"] == report["ratings_per_second"] / 2
     assert "ratings a second" in capsys.readouterr().out
+
+
+def test_batches_know_what_they_hold():
+    pieces = [{"user": 0, "film_ids": row, "ratings": [5] * len(row), "leave_one_out": False} for row in ([1, 2], [2])]
+    batches = film_token_training.Batches(HistoryCollator(pad_to_multiple_of=4))
+    batches(pieces)
+    (batch,) = batches.seen
+    assert (batch.lengths.tolist(), batch.distinct_films, batch.positions) == ([2, 1], 2, 8)

@@ -41,6 +41,9 @@ from training.user_tower import LEAST_USERS, PASSES, fit_user_tower
 
 # Weights that Muon is for: inside the model, neither tables nor what makes its output.
 MATRICES = re.compile(r"\.h\.|_projection\.")
+# Products in half precision are planned anew for every length of a batch, which takes a CPU about as long as one of
+# them; and GPUs are at their best with such lengths.
+HALF_PRECISION_MULTIPLE = 16
 # What the tower may have by itself of a run's minutes, and at most in seconds: other processes wait for it, and give
 # up after half an hour. A run of so many steps is not timed, so that its seed alone decides.
 TOWER_SHARE, TOWER_SECONDS = 0.1, 900.0
@@ -238,7 +241,7 @@ def make_trainer(
         args=args,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=HistoryCollator(factors.by_fold),
+        data_collator=HistoryCollator(factors.by_fold, HALF_PRECISION_MULTIPLE if args.bf16 or args.fp16 else 1),
     )
 
 

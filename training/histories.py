@@ -95,12 +95,13 @@ class HistoryDataset(SizedExamples):
 @dataclass
 class HistoryCollator:
     """
-    Pads pieces on the right to the longest of the batch.
+    Pads pieces on the right to the longest of the batch, or some more.
 
     Args:
         factors_by_fold (`torch.FloatTensor` of shape `(folds, films, width)`, *optional*): films' factors without the
             ratings of every `folds`-th training user. Pieces of training users come with those that they had no part
             in, zeros where there is no film.
+        pad_to_multiple_of (`int`): batches are as long as the next multiple of this.
 
     Example:
 
@@ -114,9 +115,11 @@ class HistoryCollator:
     """
 
     factors_by_fold: torch.Tensor | None = None
+    pad_to_multiple_of: int = 1
 
     def __call__(self, pieces: list[dict[str, Any]]) -> dict[str, torch.Tensor | bool]:
-        shape = (len(pieces), max(len(piece["film_ids"]) for piece in pieces))
+        longest = max(len(piece["film_ids"]) for piece in pieces)
+        shape = (len(pieces), -(-longest // self.pad_to_multiple_of) * self.pad_to_multiple_of)
         film_ids = np.full(shape, -1, dtype=np.int64)
         ratings = np.zeros(shape, dtype=np.int64)
         for row, piece in enumerate(pieces):

@@ -125,13 +125,12 @@ def read_ratings(films: ProcessFilms, targets: torch.Tensor, kernel: Kernel) -> 
     innovations, gains = whitened.split([targets.shape[-1], films.loadings.shape[-1]], dim=-1)
     told = films.choices.cumsum(1) / (films.real.cumsum(1) + CHOICE_SHRINKAGE)[..., None]
     before = factor.tril(-1)
-    taken = (told @ gains.mT).tril(-1)  # by each rating before
+    taken = told @ gains.mT  # from what a choice tells, by each rating
     by_choice = (films.loadings * told).sum(-1) - (before * taken).sum(-1)
     means = _with_choice(before @ innovations, by_choice)
 
-    told = F.pad(told, (0, 0, 1, 0))
-    left = (told @ gains.mT).tril(-1) @ gains
-    tastes = F.pad((gains * innovations[..., :1]).cumsum(1), (0, 0, 1, 0)) + told - left
+    tastes = (gains * innovations[..., :1]).cumsum(1) + told - taken.tril() @ gains
+    tastes = F.pad(tastes, (0, 0, 1, 0))
     deviations = factor.diagonal(dim1=-2, dim2=-1)
     surprises = (targets - means)[..., 0] / deviations
     return Reading(tastes, means, deviations.square(), surprises, factor, innovations, gains)

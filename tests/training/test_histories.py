@@ -6,10 +6,11 @@ import doctest
 
 import numpy as np
 import pytest
+import torch
 
 import training.histories
 from data_prep.dataset import Histories
-from training.histories import HistoryDataset, Piece
+from training.histories import HistoryCollator, HistoryDataset, Piece
 from training.sampler import LikeSizeSampler
 
 
@@ -104,3 +105,12 @@ def test_groups_hold_pieces_of_about_the_same_length():
 
 def test_the_collators_example():
     assert doctest.testmod(training.histories).failed == 0
+
+
+def test_batches_are_padded_to_a_multiple():
+    pieces = [{"user": 0, "film_ids": [4, 7, 1], "ratings": [9, 2, 3], "leave_one_out": True}]
+    plain, padded = (HistoryCollator(torch.rand(2, 9, 3), multiple)(pieces) for multiple in (1, 4))
+    lengths = {name: part.shape[1] for name, part in padded.items() if name != "leave_one_out"}
+    assert lengths == {"film_ids": 4, "ratings": 4, "labels": 4, "film_factors": 4}
+    assert (padded["film_ids"][0, 3], padded["ratings"][0, 3], padded["labels"][0, 3]) == (-1, 0, -100)
+    assert plain["film_ids"].shape == (1, 3)

@@ -36,7 +36,9 @@ def tiny_model(num_films: int) -> FilmTokenGPT2Model:
     return model
 
 
-def trained(dataset: Path, folder: Path, muon: bool = True, **settings) -> tuple[FilmTokenGPT2Model, list[float]]:
+def trained(
+    dataset: Path, folder: Path, muon: bool = True, multiple: int = 1, **settings
+) -> tuple[FilmTokenGPT2Model, list[float]]:
     """A run of three steps over 48 histories, and its losses."""
     torch.manual_seed(0)
     arguments = RatingTrainingArguments(
@@ -55,7 +57,7 @@ def trained(dataset: Path, folder: Path, muon: bool = True, **settings) -> tuple
         model=tiny_model(80),
         args=arguments,
         train_dataset=HistoryDataset(histories, 32, leave_one_out=True),
-        data_collator=HistoryCollator(),
+        data_collator=HistoryCollator(pad_to_multiple_of=multiple),
     )
     trainer.train()
     return trainer.model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -72,6 +74,14 @@ def test_eight_small_steps_accumulated_equal_one_large(tiny_dataset, tmp_path, t
     if muon:  # works in bfloat16, in which gradients equal to seven digits give steps equal to three
         return
     for one, other in zip(small.parameters(), large.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
+
+
+def test_more_padding_changes_nothing(tiny_dataset, tmp_path):
+    plain, plain_losses = trained(tiny_dataset, tmp_path, muon=False, per_device_train_batch_size=8)
+    padded, losses = trained(tiny_dataset, tmp_path, muon=False, per_device_train_batch_size=8, multiple=64)
+    assert losses == pytest.approx(plain_losses, rel=1e-5)
+    for one, other in zip(plain.parameters(), padded.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
 
 
