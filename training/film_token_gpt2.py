@@ -268,7 +268,7 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     trainer = make_trainer(model_args, args, started, features, company, factors)
     model: Any = trainer.model
     if checkpoint is None and model_args.tower_passes:
-        train_user_tower(model, histories, model_args.tower_passes, args)
+        train_user_tower(model, histories, factors, model_args.tower_passes, args)
     announce(started, args, model, "from a config, as there are no pretrained ones")
     trainer.clock.elapsed_before = time.monotonic() - begun  # the minutes are those of all that learns from ratings
 
@@ -308,7 +308,11 @@ def film_factors(
 
 
 def train_user_tower(
-    model: FilmTokenGPT2Model, histories: Histories, passes: int, args: RatingTrainingArguments
+    model: FilmTokenGPT2Model,
+    histories: Histories,
+    factors: FilmFactors,
+    passes: int,
+    args: RatingTrainingArguments,
 ) -> None:
     """Train the user's tower and films' own vectors on the first process, and send the model's weights to the others
     (not every way of sharing a model out does)."""
@@ -318,7 +322,10 @@ def train_user_tower(
         home = model.device
         nn.Module.to(model, args.device)  # PreTrainedModel hides the signature from type checkers
         with progress("user's tower", passes) as advance:
-            fit_user_tower(model, histories, passes=passes, seconds=seconds, seed=args.seed, progress=advance)
+            intercepts = factors.by_fold[..., 0]
+            fit_user_tower(
+                model, histories, intercepts, passes=passes, seconds=seconds, seed=args.seed, progress=advance
+            )
         nn.Module.to(model, home)
     with torch.no_grad():
         for weights in model.parameters():

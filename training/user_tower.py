@@ -35,6 +35,7 @@ HEED = 0.15
 def fit_user_tower(
     model: FilmTokenGPT2Model,
     histories: Histories,
+    intercepts: torch.Tensor,
     *,
     passes: int = PASSES,
     seconds: float = math.inf,
@@ -47,6 +48,8 @@ def fit_user_tower(
     Args:
         model (`FilmTokenGPT2Model`): with its film tables.
         histories (`Histories`): of training users.
+        intercepts (`torch.Tensor` of shape `(folds, films)`): films' intercepts without the ratings of every
+            `folds`-th user.
         passes (`int`): over the users.
         seconds (`float`): the longest it may take; where that ends it, the learning rate falls by the clock.
         seed (`int`): of all draws.
@@ -67,7 +70,7 @@ def fit_user_tower(
             for weights in layer.parameters():
                 weights.zero_()
         model.tower_weights.copy_(torch.tensor([HEED, 0.0]))
-    examples = _Examples(model, tables, histories, draw)
+    examples = _Examples(model, tables, histories, intercepts, draw)
     optimizer = torch.optim.Adam([*tables, *tower.parameters()], betas=BETAS, fused=True)
     steps_per_pass = -(-len(histories) // USERS_PER_STEP)
     begun = time.monotonic()
@@ -94,7 +97,12 @@ class _Examples:
     """All training ratings, one user after the other, and what the tower makes of some users'."""
 
     def __init__(
-        self, model: FilmTokenGPT2Model, tables: list[torch.Tensor], histories: Histories, draw: torch.Generator
+        self,
+        model: FilmTokenGPT2Model,
+        tables: list[torch.Tensor],
+        histories: Histories,
+        intercepts: torch.Tensor,
+        draw: torch.Generator,
     ):
         self.tower, self.tables, self.draw = model.user_tower, tables, draw
         self.device = model.device
@@ -103,8 +111,8 @@ class _Examples:
             for column in (histories.lengths(), histories.film_indices, histories.ratings)
         )
         self.starts = self.lengths.cumsum(0) - self.lengths
-        self.intercepts = model.film_factors[:, 0]
-        self.trust = model.film_trust()[:, None]
+        self.intercepts = intercepts.to(self.device)
+        self.trust = model.film_trust(leave_one_out=True)[:, None]
 
     def loss(self, users: torch.Tensor) -> torch.Tensor:
         """Mean squared error, in points of ten, of those ratings of `users` (batch,) that are not read."""
@@ -120,7 +128,7 @@ class _Examples:
         rows, places = rows[kept], places[kept]
         read = self._chance(self._random(len(users)), rows)
         films, ratings = self.films[places], self.ratings[places]
-        deviations = ratings - self.intercepts[films]
+        deviations = ratings - self.intercepts[users[rows] % len(self.intercepts), films]
 
         counts = torch.bincount(rows[read], minlength=len(users))
         offsets = counts.cumsum(0) - counts

@@ -191,9 +191,9 @@ class FilmTables(PreTrainedModel):
         return self._content(everything, self.film_features, self.film_trust())
 
     @torch.no_grad()
-    def film_trust(self) -> torch.Tensor:
-        """How much films' learned embeddings count, `(num_films,)`, 0..1."""
-        return self._trust(torch.arange(self.config.num_films, device=self.film_features.device), leave_one_out=False)
+    def film_trust(self, leave_one_out: bool = False) -> torch.Tensor:
+        """How much films' learned embeddings count, `(num_films,)`, 0..1; to a training user, by others' ratings."""
+        return self._trust(torch.arange(self.config.num_films, device=self.film_features.device), leave_one_out)
 
     def _films(
         self,

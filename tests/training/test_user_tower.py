@@ -9,9 +9,10 @@ import torch
 from data_prep.dataset import Histories
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.output_folder import rating_histogram
-from training.user_tower import fit_user_tower
+from training.user_tower import _Examples, fit_user_tower
 
 USERS, FILMS, PER_USER = 1_200, 40, 30
+INTERCEPTS = torch.full((2, FILMS), 6.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def new_model(histories: Histories) -> FilmTokenGPT2Model:
 @pytest.fixture(scope="module")
 def fitted(made_up) -> FilmTokenGPT2Model:
     model = new_model(made_up)
-    fit_user_tower(model, made_up, passes=30)
+    fit_user_tower(model, made_up, INTERCEPTS, passes=30)
     return model
 
 
@@ -77,7 +78,7 @@ def test_the_seed_decides(made_up):
     for turn, seed in enumerate((1, 1, 2)):
         model = new_model(made_up)
         torch.manual_seed(turn)
-        fit_user_tower(model, made_up, passes=1, seed=seed)
+        fit_user_tower(model, made_up, INTERCEPTS, passes=1, seed=seed)
         weights.append(model.vector_embedding.weight)
     assert torch.equal(weights[0], weights[1])
     assert not torch.allclose(weights[0], weights[2])
@@ -85,7 +86,7 @@ def test_the_seed_decides(made_up):
 
 def test_it_ends_by_the_clock(made_up):
     told, few = [], made_up.first(200)  # one step a pass
-    fit_user_tower(new_model(few), few, passes=100_000, seconds=2, progress=lambda: told.append(1))
+    fit_user_tower(new_model(few), few, INTERCEPTS, passes=100_000, seconds=2, progress=lambda: told.append(1))
     assert 0 < len(told) < 10_000
 
 
@@ -96,5 +97,21 @@ def test_a_step_in_which_all_or_nothing_is_read_breaks_nothing(made_up, monkeypa
     monkeypatch.setattr("training.user_tower._Examples._chance", chance)
     few = made_up.first(5)
     model = new_model(few)
-    fit_user_tower(model, few, passes=1)
+    fit_user_tower(model, few, INTERCEPTS, passes=1)
     assert all(weights.isfinite().all() for weights in model.parameters())
+
+
+def test_what_a_rating_is_held_against_is_without_it(made_up, monkeypatch):
+    """By the intercepts of the user's fold, and by as many ratings of a film as others have given."""
+    model, intercepts = new_model(made_up), torch.tensor([[1.0], [2.0], [3.0]]).expand(-1, FILMS)
+    monkeypatch.setattr(model.user_tower, "deviations", lambda users, vectors: users.sum(-1) * 0)
+    tables = [torch.ones(FILMS, 8) for _ in range(3)]
+    examples = _Examples(model, tables, made_up, intercepts, torch.Generator())
+    users = torch.tensor([3, 7, 11])
+    chances = iter([lambda rows: rows >= 0, lambda rows: rows < 0])  # all are kept, and none is read
+    monkeypatch.setattr(examples, "_chance", lambda _, rows: next(chances)(rows))
+    loss = float(examples.loss(users).detach())
+    squares = [np.square(made_up.history(user)[1] - (user % 3 + 1.0)) for user in users.tolist()]
+    assert loss == pytest.approx(np.concatenate(squares).mean(), rel=1e-6)
+    counts = model.rating_histogram.sum(-1) - 1
+    torch.testing.assert_close(examples.trust[:, 0], counts / (counts + model.config.embedding_shrinkage))
