@@ -25,7 +25,7 @@ from data_prep.dataset import ColdCases, list_splits, load_cold_cases, load_hist
 from modeling.film_token_gpt2 import FilmTokenGPT2Config, FilmTokenGPT2Model
 from training.film_company import COMPANY_SIZE, FilmCompany, company_size, fit_film_company
 from training.film_factors import FilmFactors, fit_film_factors
-from training.histories import HistoryCollator, HistoryDataset
+from training.histories import HistoryDataset
 from training.output_folder import rating_histogram
 
 LENGTH, USERS_AT_ONCE = 256, 50
@@ -66,9 +66,9 @@ def untrained_model(
 def errors_by_place(model: FilmTokenGPT2Model, dataset: HistoryDataset) -> tuple[np.ndarray, np.ndarray]:
     """Summed squared errors of the expected rating, and how many, by place in the history: `(LENGTH,)` each."""
     squares, counts = np.zeros(LENGTH), np.zeros(LENGTH)
-    pieces, _ = dataset.examples(0, 0, np.argsort(dataset.lengths(0), kind="stable"))
-    for start in range(0, len(pieces), USERS_AT_ONCE):
-        batch = HistoryCollator()([dataset[piece] for piece in pieces[start : start + USERS_AT_ONCE]])
+    rows = np.argsort(dataset.lengths(0), kind="stable")
+    for start in range(0, len(rows), USERS_AT_ONCE):
+        batch = dataset.batch(rows[start : start + USERS_AT_ONCE])
         films, ratings = batch["film_ids"], batch["ratings"]
         errors = (model(films, ratings).expected_rating - ratings).square() * (ratings > 0)
         squares[: ratings.shape[1]] += errors.sum(0).numpy()

@@ -27,7 +27,7 @@ from reel import Recommender
 from training.cases import DEFAULT_LENGTHS, NUM_TARGETS, SMALL_DATA_LENGTH, ProtocolCases
 from training.evaluation import Scoreboard
 
-MODELS = ("film-token-gpt2", "shrunk-bias", "film-mean")
+MODELS = ("film-token-gpt2", "als", "shrunk-bias", "film-mean")
 LENGTHS = [length for length in DEFAULT_LENGTHS if length <= SMALL_DATA_LENGTH]
 FOLDS = 5
 
@@ -122,7 +122,7 @@ def show(scoreboard: Scoreboard) -> None:
                 *(f"{row['metrics']['rmse']['value']:.3f}" for row in rows),
                 *(f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in pairs),
             )
-        Console(width=140).print(table)
+        Console(width=200).print(table)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ USERS_ALIKE = 32
 # Ratings of prior weight in a film's noise variance; at so many, a film counts half in what is said of all films.
 FILM_SHRINKAGE = 20.0
 INITIAL_SPREAD, INITIAL_NOISE = 0.15, 2.0
-# Of the regression of tastes on choices: numbers that stand for a film's features, penalty in users, and ratings that
-# a taste must rest on.
-CONTENT_SIZE, CHOICE_PENALTY, LEAST_JUDGED = 64, 1.0, 20
+CONTENT_SIZE = 64  # numbers that stand for a film's features and company
+# Of the regression of tastes on choices: penalty in users, and ratings that a taste must rest on.
+CHOICE_PENALTY, LEAST_JUDGED = 1.0, 20
 
 
 @dataclass
@@ -54,8 +54,7 @@ class FilmFactors:
             `folds`-th user, of user `i` those in row `i % folds`: what a training user had no part in. (But for
             choices: one user of thousands had next to no part in those.)
         feature_weights (`torch.FloatTensor` of shape `(features + company + 1, 2 * rank + 2)`): of the constant and
-            the features, for films without ratings. Those of company are zeros: what features tell of that, they tell
-            of these as well.
+            the features, for films without ratings. Those of company are zeros: of a new film, features alone speak.
         content_weights (`torch.FloatTensor` of shape `(features + company + 1, CONTENT_SIZE)`, or fewer columns where
             there are fewer features): of the constant, the features and the company, for their principal components.
     """

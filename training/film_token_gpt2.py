@@ -71,11 +71,12 @@ class FilmTokenGPT2Arguments:
             film_dropout, embedding_shrinkage: see `FilmTokenGPT2Config`.
         company_size (`int`, *optional*): numbers that tell which films the same people have rated. Unless told
             otherwise 64, and with fewer than 512 users one for every eight of them.
-        tower_passes (`int`, *optional*): passes over the ratings in which the user's tower is trained by itself before
-            all else; with `max_minutes` in a tenth of those, and a quarter of an hour at most. Unless told otherwise
-            24, and none with fewer than 20,000 users, of whom it learns too much by heart.
-        muon (`bool`): whether the matrices of the transformer and of what it reads are trained by Muon in the place of
-            `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
+        tower_passes (`int`, *optional*): passes over the users, some 600 ratings of each at most, in which the user's
+            tower is trained by itself before all else; with `max_minutes` in a tenth of those, and a quarter of an
+            hour at most. Unless told otherwise 24, and none with fewer than 20,000 users, of whom it learns too much
+            by heart.
+        muon (`bool`): whether the matrices inside transformer and tower, and of what they read, are trained by Muon in
+            the place of `--optim`'s optimizer. Not where FSDP shares them out, as Muon needs them whole.
     """
 
     data: str = field(metadata={"help": "a rating data set: a folder, or the id of one on the Hub"})
@@ -99,9 +100,9 @@ class FilmTokenGPT2Arguments:
     tower_dropout: float = field(default=0.0, metadata={"help": "dropout probability in the user's tower"})
     film_dropout: float = field(default=0.02, metadata={"help": "share of films read as new ones in a batch"})
     embedding_shrinkage: float = field(
-        default=50.0, metadata={"help": "training ratings at which a film's learned embedding counts half"}
+        default=50.0, metadata={"help": "training ratings at which what is learned of a film by itself counts half"}
     )
-    muon: bool = field(default=True, metadata={"help": "train the transformer's matrices by Muon"})
+    muon: bool = field(default=True, metadata={"help": "train the matrices of transformer and tower by Muon"})
 
     def __post_init__(self):
         if self.tower_passes is not None and self.tower_passes < 0:

@@ -33,7 +33,8 @@ class HistoryDataset(SizedExamples):
     Pieces of rating histories. What a `Piece` holds depends on the piece and the seed alone.
 
     An undated history is a set, so its piece is a random draw in random order; of a dated one it is a random run of
-    consecutive ratings. A history has as many pieces as it fills, so that about every rating comes once an epoch.
+    consecutive ratings. A history has as many pieces as it fills, so that long ones are not seen less; as pieces are
+    `cut`, an epoch shows somewhat over half of the ratings.
 
     Args:
         histories (`Histories`): the rating histories.
@@ -91,17 +92,22 @@ class HistoryDataset(SizedExamples):
             "leave_one_out": self.leave_one_out,
         }
 
+    def batch(self, rows: np.ndarray) -> dict[str, Any]:
+        """What some rows show in the first epoch, as `HistoryCollator` makes a batch of it."""
+        pieces, _ = self.examples(0, 0, rows)
+        return HistoryCollator()([self[piece] for piece in pieces])
+
 
 @dataclass
 class HistoryCollator:
     """
-    Pads pieces on the right to the longest of the batch, or some more.
+    Pads pieces on the right, to the longest of the batch or the next multiple of `pad_to_multiple_of`.
 
     Args:
         factors_by_fold (`torch.FloatTensor` of shape `(folds, films, width)`, *optional*): films' factors without the
             ratings of every `folds`-th training user. Pieces of training users come with those that they had no part
             in, zeros where there is no film.
-        pad_to_multiple_of (`int`): batches are as long as the next multiple of this.
+        pad_to_multiple_of (`int`): what a batch's length is a multiple of.
 
     Example:
 

@@ -3,22 +3,21 @@ How far a trained model is to trust what it has learned, by people it has not le
 
 What training adds to the prior fits the people it was learned from better than others, the better the longer their
 history, and the loss is those people's. So how much each part of it counts, six numbers, is fitted afterwards to
-validation users, as a temperature would be. The logits are linear in them, and the loss nearly convex. One more
-number, how far to expect a film's mean of somebody who has rated nothing, is chosen likewise.
+validation users, as a temperature would be. While no weight is below zero the logits are linear in them, and the loss
+nearly convex. One more number, how far to expect a film's mean of somebody who has rated nothing, is chosen likewise.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 
 from modeling.film_token_gpt2 import FilmTokenGPT2Model
 from modeling.losses import RatingCrossEntropy
-from training.histories import HistoryCollator, HistoryDataset
+from training.histories import HistoryDataset
 
 USERS = 1500  # at most, evenly from all that there are
 SHRINKAGE = 1.0  # users of prior weight for counting as much as in training
@@ -48,8 +47,7 @@ def fit_restraint(
     model.eval()
     parts = []
     for start in range(0, len(rows), HISTORIES_AT_ONCE):
-        pieces, _ = dataset.examples(0, 0, rows[start : start + HISTORIES_AT_ONCE])
-        batch: dict[str, Any] = HistoryCollator()([dataset[piece] for piece in pieces])
+        batch = dataset.batch(rows[start : start + HISTORIES_AT_ONCE])
         films, ratings = batch["film_ids"].to(model.device), batch["ratings"].to(model.device)
         output = model(films, ratings)
         real = ratings > 0
@@ -82,8 +80,7 @@ def fit_opening(model: FilmTokenGPT2Model, dataset: HistoryDataset, loss: Rating
     model.eval()
     model.opening.zero_()
     rows = _rows(dataset)
-    pieces, _ = dataset.examples(0, 0, rows)
-    batch: dict[str, Any] = HistoryCollator()([dataset[piece] for piece in pieces])
+    batch = dataset.batch(rows)
     real = batch["ratings"] > 0
     films, ratings = (batch[name][real].to(model.device) for name in ("film_ids", "ratings"))
     everything, catalogue = torch.arange(model.config.num_films, device=model.device), model.catalogue()

@@ -29,8 +29,8 @@ class FilmTokenGPT2Config(PreTrainedConfig):
             ones: their learned embedding and all their rating statistics are withheld, so that the model practises
             for films it has never seen.
         film_shrinkage (`float`, defaults to 5.0): ratings of prior weight that pull a film's mean to the overall mean.
-        embedding_shrinkage (`float`, defaults to 50.0): training ratings at which a film's learned embedding counts
-            half.
+        embedding_shrinkage (`float`, defaults to 50.0): training ratings at which what is learned of a film by itself
+            (its embedding, its vectors for the tower, what the tower expects of it) counts half.
         mean_rating (`float`, defaults to 6.5): mean of the training ratings, on the 1..10 scale.
         initializer_range (`float`, defaults to 0.02): standard deviation of the initial weights.
         catalogue_digest (`str`, *optional*): of the film catalogue that the rows of the tables belong to.

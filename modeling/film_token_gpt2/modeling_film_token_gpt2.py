@@ -49,7 +49,7 @@ class FilmTokenGPT2Output(ModelOutput):
         expected_rating (`torch.FloatTensor` of shape `(batch, length)`): mean of that distribution, 1..10.
         prior_logits (`torch.FloatTensor` of shape `(batch, length, 10)`): the scores of the prior alone.
         added_logits (`torch.FloatTensor` of shape `(batch, length, 3, 10)`): what the tower's opinion, the transformer
-            and the tower's scores add to them, before it is restrained. Neither in training.
+            and the tower's scores add to them, before it is restrained. Both are None in training.
     """
 
     rating_logits: torch.Tensor | None = None
@@ -140,7 +140,8 @@ class FilmTokenGPT2Model(FilmTables):
         self.user_tower = UserTower(width, config.tower_size, NUM_RATINGS)
         self.tower_head = nn.Linear(config.tower_size, NUM_RATINGS, bias=False)
         self.leanings_head = nn.Linear(NUM_RATINGS, NUM_RATINGS, bias=False)
-        # Of the prior's three opinions: constants, and slopes in the log of the history's length.
+        # Of the prior's three opinions: what they count with no rating, and slopes in a third of the log of one more
+        # than the history's length (which `log_length` centres, and saved models do not).
         self.prior_weights = nn.Parameter(torch.zeros(3, 2))
         # How much the tower's expectation counts beside the process's: after some twenty ratings, and a slope in the
         # log of the history's length.

@@ -3,9 +3,9 @@ What a history says of its user under a Gaussian process over films, after every
 
     rating(film) = intercept + loadings @ taste + liking(film) + N(0, noise)
 
-`taste` is a few numbers, N(0, identity) in advance; `liking` is what a user feels about films of one corner of the
-film space, alike for films whose places there are near, and stronger for some films than for others. Both are known
-exactly after any number of ratings.
+`taste` is a few numbers, of unit variance around what the choice of films tells; `liking` is what a user feels about
+films of one corner of the film space, alike for films whose places there are near, and stronger for some films than
+for others. What is to be believed of both is computed exactly after any number of ratings.
 
 Anything else about a rating that varies over people and films as ratings do can be predicted along with it, from the
 same factorisation: a reading takes several targets, of which the rating is the first.

@@ -40,11 +40,6 @@ def principal_axes(features: np.ndarray, rated: np.ndarray, rank: int) -> np.nda
     return np.vstack([-centre @ axes, axes])
 
 
-def principal_vectors(features: np.ndarray, rated: np.ndarray, rank: int) -> np.ndarray:
-    """What `principal_axes` make of the same films' features: `(films, rank)`, float32."""
-    return of_features(features, principal_axes(features, rated, rank)).astype(np.float32)
-
-
 def informed_estimates(biases: Biases, histories: Histories, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Films' estimates shrunk to what their features say in place of the mean of all films, and the weights that say it.

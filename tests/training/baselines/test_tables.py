@@ -11,7 +11,7 @@ from training.baselines.als import sample_users
 from training.baselines.bandit import learn_population
 from training.baselines.bias import Biases, film_means
 from training.baselines.drawn_cases import DrawnCases
-from training.baselines.film_space import informed_estimates, of_features, principal_vectors
+from training.baselines.film_space import informed_estimates, of_features, principal_axes
 
 
 def histories(films: list[list[int]], ratings: list[list[int]]) -> Histories:
@@ -38,7 +38,7 @@ def test_principal_vectors_keep_distances_and_have_length_one_on_average():
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(40, 2)) @ rng.normal(size=(2, 6)) + 3).astype(np.float32)
     rated = np.arange(40) < 30
-    vectors = principal_vectors(features, rated, 2)
+    vectors = of_features(features, principal_axes(features, rated, 2))
     assert np.square(vectors[rated]).sum(1).mean() == pytest.approx(1, abs=1e-5)
     assert np.abs(vectors[rated].mean(0)).max() < 1e-5
     ratio = np.linalg.norm(features[3] - features[38]) / np.linalg.norm(features[1] - features[2])
