@@ -148,11 +148,14 @@ def expect(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.T
 
 
 def expect_at_a_glance(belief: Belief, films: ProcessFilms, kernel: Kernel) -> tuple[torch.Tensor, torch.Tensor]:
-    """What `expect` returns, in a third of the time: the means are the same, the variances are those of somebody of
+    """What `expect` returns, in a quarter of the time: the means are the same, the variances are those of somebody of
     whose likings nothing is known, and of whose taste what the ratings tell."""
-    # The ratings are weighed first, so that a film is met by what they come to, and not by each of them.
-    weights = belief.whitener.mT @ torch.cat([belief.innovations, belief.gains], dim=-1)
-    met = covariance(belief.films, films, kernel).mT @ weights
+    # The ratings are weighed first, so that a film is met by what they come to, and not by each of them: of their
+    # covariance with it, only how near the films are is then needed for every pair.
+    rated, weights = belief.films, belief.whitener.mT @ torch.cat([belief.innovations, belief.gains], dim=-1)
+    nearness = torch.baddbmm((-1 / kernel.reach).view(1, 1, 1), films.places / kernel.reach, rated.places.mT).exp_()
+    likings = nearness @ (rated.strengths[..., None] * weights)
+    met = (kernel.variance * films.strengths)[..., None] * likings + films.loadings @ (rated.loadings.mT @ weights)
     means, taken = met.split([belief.innovations.shape[-1], belief.gains.shape[-1]], dim=-1)
     means = _with_choice(means, ((films.loadings - taken) * belief.told(films.choices)).sum(-1))
     known = ((films.loadings @ (belief.gains.mT @ belief.gains)) * films.loadings).sum(-1)
