@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_prep.errors import CommandParser, UserError
-from data_prep.folders import new_file
+from data_prep.folders import keep_sources, new_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> None:
 
     import pyarrow.parquet as pq
 
+    keep_sources(args.out, [args.cases] if args.films is None else [args.cases, args.films])
     with new_file(args.out) as building:
         predictions = _predictions(args.model, args.cases, args.films)
         pq.write_table(predictions, building)

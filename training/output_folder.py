@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -46,7 +47,8 @@ def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool =
         if not overwrite:
             choices = "--overwrite to replace it" + (" or --resume to go on" if checkpoint else "")
             raise UserError(f"{folder}: is not empty; add {choices}, or name another folder")
-        if checkpoint is None and not (folder / "config.json").is_file():
+        ours = (folder / "config.json").is_file() and (folder / "catalogue").is_dir()
+        if checkpoint is None and not ours:
             raise UserError(
                 f"{folder}: holds something that is no model, so it is not overwritten; name another folder"
             )
@@ -104,8 +106,11 @@ def save_model(
         keep_checkpoints (`bool`): whether checkpoints in `folder` stay.
 
     Raises:
-        UserError: when the disk is full or the place cannot be written.
+        UserError: when the disk is full, the place cannot be written, or weights are no numbers any more.
     """
+    for name, weight in (model.state_dict() if state_dict is None else state_dict).items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise UserError(f"{folder}: not saved, as training has diverged ({name}); lower --learning-rate")
     folder = folder.resolve()
     model.config.catalogue_digest = catalogue.digest
     with new_folder(folder) as building:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from data_prep.building.arrange import ArrangedRatings
 from data_prep.building.card import CARD_TAG, DatasetCard, SplitCounts
+from data_prep.building.card_fields import SCHEMAS
 from data_prep.building.partition import Partition, UserIndex
 from data_prep.building.rows import Batch
 from data_prep.building.side_tables import REVIEWS, REWATCHES, write_side_table
@@ -25,6 +26,9 @@ from data_prep.report import BuildReport
 from data_prep.schema import FILMS_SCHEMA, normalise_films
 from data_prep.tables.read_ratings import RatingsFile, RatingsFrame
 from data_prep.user_keys import user_key
+
+# What a data set's folder has: configs, what commands put beside them, and what comes with a download from the Hub.
+OWN_ENTRIES = {*SCHEMAS, "README.md", "features", "figures", "merge_report.json", ".gitattributes", ".cache"}
 
 
 def write_dataset(
@@ -133,7 +137,8 @@ def check_replaceable(out: Path, *, overwrite: bool = True) -> Path:
     """The resolved `out`, when a data set may be written there.
 
     Raises:
-        UserError: when `out` is no folder, or a non-empty folder that is not a data set of ours.
+        UserError: when `out` is no folder, or a non-empty folder that is not a data set of ours or has something else
+            in it as well.
     """
     out = Path(out).expanduser().resolve()
     if out.exists() and not out.is_dir():
@@ -143,6 +148,8 @@ def check_replaceable(out: Path, *, overwrite: bool = True) -> Path:
             raise UserError(f"{out}: a folder that is not a data set of ours; name another one or empty it")
         if not overwrite:
             raise UserError(f"{out}: there is a data set already; name another folder")
+        if foreign := sorted({entry.name for entry in out.iterdir()} - OWN_ENTRIES):
+            raise UserError(f"{out}: would be replaced, with {foreign[0]} in it, which is not of a data set; move it")
     return out
 
 

@@ -249,6 +249,10 @@ def test_an_existing_data_set_is_replaced_and_nothing_else_is(
     assert not (tmp_path / "data" / "features").exists()
     with pytest.raises(UserError, match="already"):
         build(tmp_path / "data", overwrite=False)
+    (tmp_path / "data" / "model").mkdir()
+    with pytest.raises(UserError, match="with model in it, which is not of a data set"):
+        build(tmp_path / "data")
+    assert (tmp_path / "data" / "model").is_dir()
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "README.md").write_text("a thesis")
     with pytest.raises(UserError, match="not a data set of ours"):
