@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from data_prep.catalogue import Catalogue
@@ -111,8 +112,11 @@ def run(
     """
     started = time.monotonic()
     trainer.save_folder = save
-    with quiet_transformers():
-        result = trainer.train(resume_from_checkpoint=checkpoint)
+    try:
+        with quiet_transformers():
+            result = trainer.train(resume_from_checkpoint=checkpoint)
+    except torch.linalg.LinAlgError as error:
+        raise UserError(f"training has diverged; lower --learning-rate ({error})") from error
     trainer.save_state()  # the learning curve
     weights = trainer.gathered_weights()
     folder = Path(trainer.args.output_dir or "")

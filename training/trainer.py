@@ -109,8 +109,8 @@ class RatingTrainingArguments(TrainingArguments):
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**32:  # numpy's range
+            raise ValueError(f"seed must be from 0 to {2**32 - 1}, got {self.seed}")
         if self.targets not in TARGETS:
             raise ValueError(f"targets is one of {', '.join(TARGETS)}, got {self.targets!r}")
         if self.max_train_users is not None and self.max_train_users < 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from safetensors.torch import load_file, save_file
 
 from data_prep.errors import UserError
 from reel.recommender import Recommender
@@ -45,6 +46,12 @@ def films(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Path], No
     return damage
 
 
+def diverged(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["rating_head.bias"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -63,6 +70,7 @@ def films(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Path], No
         (written("model.safetensors", b""), "cannot be read"),
         (written("model.safetensors", b"\xff" * 100), "cannot be read"),
         (lambda folder: (folder / "model.safetensors").unlink(), "cannot be read"),
+        (diverged, "the weights are no numbers"),
         (lambda folder: shutil.rmtree(folder / "catalogue"), "no film catalogue"),
         (cut("catalogue/films.parquet"), "broken film catalogue"),
         (cut("catalogue/features.parquet"), "no film features"),

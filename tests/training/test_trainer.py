@@ -281,6 +281,7 @@ def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
         (["--company-size", "-1"], "company_size must be at least 0, got -1"),
         (["--tower-passes", "-1"], "tower_passes must be at least 0, got -1"),
         (["--resume"], "no checkpoint to resume"),
+        (["--seed", "20261101123000"], "seed must be from 0 to 4294967295"),
         (["--resume", "--overwrite"], "exclude each other"),
     ],
 )
@@ -298,6 +299,21 @@ def test_a_full_output_folder_is_not_overwritten_by_mistake(tiny_dataset, tmp_pa
     with pytest.raises(UserError, match="no model"):
         main([*arguments, "--overwrite"])
     assert (tmp_path / "diary.txt").read_text() == "mine"
+
+
+def test_a_project_of_another_kind_is_not_overwritten(tiny_dataset, tmp_path):
+    (tmp_path / "config.json").write_text('{"port": 80}')
+    with pytest.raises(UserError, match="no model"):
+        main(["--data", str(tiny_dataset), "--output-dir", str(tmp_path), "--overwrite"])
+    assert (tmp_path / "config.json").read_text() == '{"port": 80}'
+
+
+def test_a_training_that_diverges_says_so_and_saves_nothing(tiny_dataset, tmp_path):
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model"), *SMALL]
+    with pytest.raises(UserError, match=r"training has diverged.*lower --learning-rate") as error:
+        main([*arguments, "--learning-rate", "1e9", "--max-steps", "8"])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "model" / "model.safetensors").exists()
 
 
 def test_a_data_set_that_is_none(tmp_path):
