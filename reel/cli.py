@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "recommend": ("reel.recommend", "what a person would rate highest, from their account export"),
     "reproduce table-1": ("reel.reproduce_table_1", "the paper's first table: DeepFM on new films, beside baselines"),
     "reproduce table-2": ("reel.reproduce_table_2", "the paper's last table and figures 2 to 5, beside its numbers"),
+    "reproduce figures": ("reel.reproduce_table_2", "the same: table and figures are of one set of predictions"),
     "publish dataset": ("data_prep.publish.command", "a data set to the Hugging Face Hub"),
     "publish model": ("training.publish.command", "a trained model with its film catalogue and card to the Hub"),
     "publish space": ("reel.publish_space", "the web page or the metrics as a Space on the Hub"),

@@ -15,6 +15,7 @@ from training.metrics import REWARD_RATING
 AIMS = ("rating", "reward")
 # A probability spans 1 where ratings span ten points.
 POINTS_PER_PROBABILITY = 10.0
+MOST_CAUTION = 10  # standard deviations
 # Films, from the best on, among which maximal marginal relevance chooses; those below keep their places.
 DIVERSE_POOL = 500
 ORDERS = ("best", "newest", "oldest", "best known", "least known", "title")
@@ -78,10 +79,12 @@ def worth(probabilities: np.ndarray, caution: float = 0.0, by: str = "rating") -
         `np.ndarray` of shape `(films,)`, in rating points; ten points for a probability of 1.
 
     Raises:
-        UserError: for another aim, or for caution with P(rating >= 7), which is certainty itself.
+        UserError: for another aim, for caution beyond 10 either way, or with P(rating >= 7).
     """
     if by not in AIMS:
         raise UserError(f"films are ranked by {' or '.join(AIMS)}, not by {by!r}")
+    if not -MOST_CAUTION <= caution <= MOST_CAUTION:
+        raise UserError(f"caution {caution:g}: must be from -{MOST_CAUTION} to {MOST_CAUTION} standard deviations")
     if by == "reward":
         if caution:
             raise UserError(f"caution {caution:g} is for ranking by rating; by reward a film is worth its probability")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.answers import print_json, print_tables
-from data_prep.errors import CommandParser, UserError
+from data_prep.errors import CommandParser, UserError, one_line
 
 if TYPE_CHECKING:
     from data_prep.member.history import Export
@@ -104,11 +104,13 @@ def main(arguments: Sequence[str]) -> None:
         diversity=args.diversity,
     )
     report(export, str(args.history))
+    if not films:
+        print("no film is left: widen the filters", file=sys.stderr)
     if args.format == "json":
         print_json(_as_json(films, export))
     elif args.format == "csv":
         _print_csv(films)
-    else:
+    elif films:
         _print_table(films)
 
 
@@ -150,5 +152,5 @@ def _print_table(films: Sequence[Recommendation]) -> None:
         bars = "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * share / highest))] for share in film.probabilities)
         because = ", ".join(f"{reason.title} {reason.rating / 2:g}" for reason in film.because)
         title = f"{film.title} ({film.year})" if film.year else film.title
-        table.add_row(str(place), title, f"{film.expected_rating / 2:.2f}", bars, because)
-    print_tables([table if films else "no film is left: widen the filters"])
+        table.add_row(str(place), one_line(title), f"{film.expected_rating / 2:.2f}", bars, one_line(because))
+    print_tables([table])

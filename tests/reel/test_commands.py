@@ -155,6 +155,7 @@ def test_recommend_as_csv_and_as_table(tiny_models, export, capsys, monkeypatch)
         ("--top", "-3", "--top -3: at least 1"),
         ("--top", "abc", "'abc'"),
         ("--years", "soon", "'soon': expected a year"),
+        ("--caution", "nan", "caution nan: must be from -10 to 10"),
     ],
 )
 def test_wrong_options_of_recommend(tiny_models, export, capsys, monkeypatch, option, value, message):
@@ -173,6 +174,24 @@ def test_recommend_with_text_that_no_encoding_has(tiny_models, tmp_path, capsys,
     assert status == 0
     assert json.loads(out)["history"]["unmatched"][0]["name"] == "\ud800 \x1b[31m"
     assert "\x1b" not in err
+
+
+def test_a_title_does_not_steer_the_terminal(tiny_models, export, tmp_path, capsys, monkeypatch):
+    pl.DataFrame({"film_id": ["new"], "title": ["A\x1b[31mRED\x1b]0;"]}).write_parquet(tmp_path / "new.parquet")
+    command = ("recommend", "--model", tiny_models["model"], "--history", export, "--only-new", "--films")
+    status, out, _ = reel(capsys, monkeypatch, *command, tmp_path / "new.parquet")
+    assert status == 0
+    assert "RED" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_nothing_left_to_recommend_is_told_beside_the_answer(tiny_models, export, capsys, monkeypatch, form):
+    command = ("recommend", "--model", tiny_models["shrunk_bias"], "--history", export, "--years", "1700")
+    status, out, err = reel(capsys, monkeypatch, *command, "--format", form)
+    assert status == 0
+    assert "no film is left: widen the filters" in err
+    assert "widen" not in out
 
 
 def test_recommend_for_a_reader_that_leaves(tiny_models, export):
@@ -251,6 +270,16 @@ def test_wrong_cases_are_named(tiny_models, tmp_path, capsys, monkeypatch, chang
     assert message in err
     assert err.strip().count("\n") == 0
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_predictions_do_not_replace_what_was_read(tiny_models, tmp_path, capsys, monkeypatch):
+    path = cases(tmp_path / "cases.parquet")
+    before = path.read_bytes()
+    command = ("predict", "--model", tiny_models["shrunk_bias"], "--cases", path, "--out", path)
+    status, _, err = reel(capsys, monkeypatch, *command)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "this file is read, so it is not written" in err
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("place", ["", ".", "absent/p.parquet", "cases.parquet/p.parquet", "x" * 300])

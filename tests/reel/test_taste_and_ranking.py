@@ -28,6 +28,9 @@ def test_caution_prefers_what_is_sure():
     assert worth(both, 0.0)[0] == pytest.approx(worth(both, 0.0)[1])
     assert worth(both, 0.5)[0] > worth(both, 0.5)[1]
     assert worth(both, -0.5)[0] < worth(both, -0.5)[1]
+    for caution in (float("nan"), float("inf"), -11.0):
+        with pytest.raises(UserError, match="must be from -10 to 10"):
+            worth(both, caution)
 
 
 def test_by_reward_the_chance_of_a_seven_counts():
