@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.building.rows import Batch, make_records
+from data_prep.errors import UserError
 from data_prep.report import (
     BAD_LINE,
     BAD_RATING,
@@ -34,6 +35,7 @@ _REQUIRED = {"user_id": ("user_id",), "film_id": ("film_id", "movie_id"), "ratin
 _OPTIONAL = {"date": ("date",), **{name: (name,) for name in FLAGS}}
 
 _ROWS_PER_BATCH = 1_000_000
+MOST_STARS = 5  # what a rating out of five can be
 _FALSE, _TRUE = {"false", "0", "no", "f", "n"}, {"true", "1", "yes", "t", "y"}
 
 
@@ -55,7 +57,8 @@ class RatingsFile:
             report: what was left out is added to it after the last batch.
 
         Raises:
-            UserError: when the file is missing, empty or unreadable, or lacks a column.
+            UserError: when the file is missing, empty or unreadable, lacks a column, or has stars (0.5 to 5) in the
+                place of ratings.
         """
         checks = _Checks(film_ids)
         for rows in _read_parquet(self.path) if is_parquet(self.path) else _read_csv(self.path):
@@ -125,12 +128,18 @@ class _Checks:
         self._films = {film_id: index for index, film_id in enumerate(film_ids)}
         self._left_out: dict[tuple[str, str], Rejection] = {}  # by kind and column, in the order of the checks
         self._unread: Counter[str] = Counter()  # by column
+        self._highest = 0  # rating
+        self._half_star: tuple[int, str] | None = None  # row and value of the first rating that can only be stars
 
     def right_rows(self, rows: RawRows) -> Batch:
         user, film, rating = (rows.columns[name] for name in _REQUIRED)
         film_index = _decode(film, lambda value: self._films.get(str(value)), np.int32, -1)
         values = _decode(rating, _whole_rating, np.int8, 0)
         good = np.ones(len(values), dtype=bool)
+        self._highest = max(self._highest, int(values.max(initial=0)))
+        halves = np.flatnonzero(_decode(rating, _half_star, np.int8, 0))
+        if len(halves) and self._half_star is None:
+            self._half_star = int(rows.numbers[halves[0]]), rating.show(int(halves[0]))
 
         def reject(kind: str, name: str, bad: np.ndarray, show: Callable[[int], str] | None = None) -> None:
             bad = bad & good
@@ -164,6 +173,11 @@ class _Checks:
         return Batch([str(user.values[code]) for code in used], records)
 
     def report(self, file: str, report: BuildReport) -> None:
+        if self._half_star is not None and self._highest <= MOST_STARS:
+            row, value = self._half_star
+            raise UserError(f"{file} row {row}: rating {value}: stars, and ratings are 1 to 10; double them all")
+        if 0 < self._highest <= MOST_STARS:
+            report.note(f"{file}: no rating is above {MOST_STARS}; ratings are 1 to 10, so if these are stars, double them")
         for (kind, _), rejection in self._left_out.items():
             report.reject(file, kind, rejection.count, rejection.offenders)
         for name in _OPTIONAL:
@@ -237,6 +251,15 @@ def _whole_rating(value: object) -> int | None:
     except (TypeError, ValueError):
         return None
     return int(number) if number.is_integer() and 1 <= number <= 10 else None
+
+
+def _half_star(value: object) -> int | None:
+    """1 for a rating that is no whole number, and can be one of stars."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return 1 if 0 < number < MOST_STARS and (2 * number).is_integer() and not number.is_integer() else None
 
 
 def _day(value: object) -> int | None:

@@ -319,6 +319,23 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert not (tmp_path / "data").exists()
 
 
+def test_stars_are_not_taken_for_ratings(tmp_path: Path, tiny_films: pl.DataFrame, tiny_ratings: pl.DataFrame, capsys):
+    tiny_films.write_parquet(tmp_path / "films.parquet")
+    stars = tiny_ratings.with_columns(pl.col("rating") / 2)
+    tables = {"halves": stars, "whole": stars.with_columns(pl.col("rating").ceil())}
+    statuses = {}
+    for name, table in tables.items():
+        table.write_csv(tmp_path / f"{name}.csv")
+        arguments = ["--ratings", str(tmp_path / f"{name}.csv"), "--films", str(tmp_path / "films.parquet")]
+        statuses[name] = exit_status(main, [*arguments, "--out", str(tmp_path / name)])
+    assert statuses == {"halves": 2, "whole": 0}
+    row = stars["rating"].is_in([0.5, 1.5, 2.5, 3.5, 4.5]).arg_max() + 2
+    told = capsys.readouterr().err
+    assert f"error: halves.csv row {row}: rating {stars['rating'][row - 2]}: stars, and" in told
+    assert "whole.csv: no rating is above 5" in told
+    assert not (tmp_path / "halves").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
