@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Action, ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -10,7 +11,16 @@ from transformers import HfArgumentParser
 from data_prep.errors import UserError
 
 
+class _Help(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
+    pass
+
+
 class _Parser(HfArgumentParser):
+    def add_argument(self, *names: str, **kwargs: Any) -> Action:
+        if kwargs.get("action") == "store_false" and "help" in kwargs:  # `--no-muon`, which has the help of `--muon`
+            kwargs["help"] = f"not: {kwargs['help']}"
+        return super().add_argument(*names, **kwargs)
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see `{self.prog} --help`")
 
@@ -28,6 +38,7 @@ def parse_arguments(
         classes,  # type: ignore[arg-type]
         prog=program,
         description=description,
+        formatter_class=_Help,
     )
     try:
         return parser.parse_args_into_dataclasses(list(arguments))
