@@ -4,12 +4,15 @@
 # PYTHON       the Python to make .venv with (3.11 or newer)
 # TORCH_INDEX  an index of torch builds; PyPI's own Linux build brings gigabytes of CUDA, a CPU index does not:
 #              make demo TORCH_INDEX=URL
+# MINUTES      how long the demo's model is trained (1)
+# PORT         where its page opens (the first free one from 7860 on); a model of your own opens by
+#              reel demo --model DIR
 PYTHON ?= python3
 TORCH_INDEX ?=
-PORT ?=
-REEL_DATA ?= data/sample
-REEL_MODEL ?= models/sample
 MINUTES ?= 1
+PORT ?=
+DATA := data/sample
+MODEL := models/sample
 # A smaller, more careful model than the default: the sample has 537 training users.
 SAMPLE_MODEL := --hidden-size 64 --num-hidden-layers 2 --factor-size 8 --dropout 0.2 --embedding-shrinkage 200 \
 	--learning-rate 1e-3 --squared-error 0.2
@@ -21,8 +24,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test check setup clean
 .DELETE_ON_ERROR:
 
-demo: .venv/demo-installed $(REEL_MODEL)/model.safetensors
-	$(BIN)/reel demo --model $(REEL_MODEL) $(if $(PORT),--port $(PORT))
+demo: .venv/demo-installed $(MODEL)/model.safetensors
+	$(BIN)/reel demo --model $(MODEL) $(if $(PORT),--port $(PORT))
 
 test: .venv/dev-installed
 	$(BIN)/python -m pytest
@@ -34,11 +37,11 @@ check: .venv/dev-installed
 
 setup: .venv/dev-installed
 
-$(REEL_DATA)/README.md: | .venv/demo-installed
-	$(BIN)/reel data sample --out $(REEL_DATA)
+$(DATA)/README.md: | .venv/demo-installed
+	$(BIN)/reel data sample --out $(DATA)
 
-$(REEL_MODEL)/model.safetensors: $(REEL_DATA)/README.md | .venv/demo-installed
-	$(BIN)/reel train film-token-gpt2 --data $(REEL_DATA) --output-dir $(REEL_MODEL) \
+$(MODEL)/model.safetensors: $(DATA)/README.md | .venv/demo-installed
+	$(BIN)/reel train film-token-gpt2 --data $(DATA) --output-dir $(MODEL) \
 		--max-minutes $(MINUTES) $(SAMPLE_MODEL) --overwrite
 
 # Torch goes first and alone: once a build is there, the packages that need torch take it as it is.
@@ -56,4 +59,4 @@ $(REEL_MODEL)/model.safetensors: $(REEL_DATA)/README.md | .venv/demo-installed
 	touch $@ .venv/demo-installed
 
 clean:
-	rm -rf .venv data/sample models/sample
+	rm -rf .venv $(DATA) $(MODEL)
