@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset, Sampler
+from transformers import TrainerCallback
 
 
 class SizedExamples(Dataset, Sized):
@@ -71,3 +72,21 @@ class LikeSizeSampler(Sampler):
             rest = [groups.pop()] if len(groups[-1]) < self.group_size else []
             for group in [groups[i] for i in draw.permutation(len(groups))] + rest:
                 yield from (keys[place] for place in group)
+
+
+class SameSampler(LikeSizeSampler):
+    """For validation: what is drawn in the first epoch, whichever it is."""
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
+
+
+class EpochTeller(TrainerCallback):
+    """Tells a sampler which epoch it is. Trainer does too, but not where several processes go on within an epoch: the
+    sampler is then wrapped more deeply than it looks."""
+
+    def __init__(self, sampler: LikeSizeSampler):
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.sampler.set_epoch(int(state.epoch or 0))

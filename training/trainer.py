@@ -20,7 +20,7 @@ from modeling.losses import IGNORED, NUM_RATINGS, TARGETS, RatingCrossEntropy
 from training import metrics
 from training.publish.record import Setting, settings_of
 from training.publish.while_training import HubPushes, check_push_arguments
-from training.sampler import LikeSizeSampler, SizedExamples
+from training.sampler import EpochTeller, LikeSizeSampler, SameSampler, SizedExamples
 from training.schedule import Clock, ProgressBar, warmup_and_cosine
 
 HYPERPARAMETERS = (
@@ -105,7 +105,13 @@ class RatingTrainingArguments(TrainingArguments):
         for name in ("learning_rate", "weight_decay", "squared_error"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be a number from 0 on, got {getattr(self, name)}")
-        get_reporting_integration_callbacks(self.report_to)  # refuses what it does not know
+        for callback in get_reporting_integration_callbacks(self.report_to):  # refuses what it does not know
+            try:
+                callback()
+            except (ImportError, RuntimeError) as error:
+                raise ValueError(f"report_to {self.report_to}: {error}") from error
+        if self.restore_callback_states_from_checkpoint:
+            raise ValueError("restore_callback_states_from_checkpoint is not needed: callbacks restore themselves")
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -173,7 +179,6 @@ class RatingTrainer(Trainer):
 
     args: RatingTrainingArguments
     num_ratings = NUM_RATINGS  # that the model's logits tell apart
-    validation_protocol = "every rating after those before it"  # what `evaluate` scores, in words
 
     def __init__(self, *, args: RatingTrainingArguments, **kwargs):
         self.pushes: HubPushes | None = None  # on the first process, with push_to_hub
@@ -201,12 +206,15 @@ class RatingTrainer(Trainer):
         if not isinstance(dataset, SizedExamples):
             return super()._get_train_sampler(train_dataset)
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return LikeSizeSampler(dataset, group_size=step)
+        sampler = LikeSizeSampler(dataset, group_size=step)
+        self.remove_callback(EpochTeller)  # of a training before this one
+        self.add_callback(EpochTeller(sampler))
+        return sampler
 
     def _get_eval_sampler(self, eval_dataset):
         if not isinstance(eval_dataset, SizedExamples):
             return super()._get_eval_sampler(eval_dataset)
-        return LikeSizeSampler(eval_dataset, group_size=self.args.eval_batch_size)
+        return SameSampler(eval_dataset, group_size=self.args.eval_batch_size)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):
         """Warm-up and then a cosine to zero by the clock with `max_minutes`; otherwise what Trainer makes."""
@@ -220,6 +228,11 @@ class RatingTrainer(Trainer):
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    @property
+    def validation_protocol(self) -> str:
+        """What `evaluate` scores, in words."""
+        return f"every rating after those before it, of {self.args.max_history_length} ratings each at most"
 
     def gathered_weights(self) -> dict[str, Any] | None:
         """The model's weights where FSDP has shared them out, to be called on all processes; otherwise None."""

@@ -20,6 +20,7 @@ from tests.modeling.toy import toy_factors, toy_model
 from training.arguments import parse_arguments
 from training.film_token_gpt2 import FilmTokenTrainer, FilmTokenTrainingArguments, main
 from training.histories import HistoryCollator, HistoryDataset
+from training.output_folder import last_checkpoint
 from training.trainer import RatingTrainingArguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -144,6 +145,39 @@ def test_two_processes_equal_one(tiny_dataset, tmp_path):
     assert openings["two"] == openings["one"]
 
 
+def test_two_processes_go_on_within_the_second_epoch(tiny_dataset, tmp_path):
+    common = ["--data", str(tiny_dataset), *SMALL, "--num-train-epochs", "2", "--logging-steps", "1"]
+    common += ["--save-steps", "8", "--per-device-train-batch-size", "4", "--use-cpu", "True", "--bf16", "False"]
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from training.film_token_gpt2 import FilmTokenTrainer, main\n"
+        "step = FilmTokenTrainer.training_step\n"
+        "def cut_off(self, *args, **kwargs):\n"
+        "    if self.state.global_step == 9:\n"
+        "        os._exit(7)\n"
+        "    return step(self, *args, **kwargs)\n"
+        "if 'CUT' in os.environ:\n"
+        "    FilmTokenTrainer.training_step = cut_off\n"
+        "main(sys.argv[1:])\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+
+    def launch(*options: str, **variables: str) -> int:
+        command = [sys.executable, "-m", "accelerate.commands.launch"]
+        command += ["--config_file", "training/recipes/two_cpu_processes.yaml", str(program), *common, *options]
+        variables = {**environment, **variables}
+        return subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, timeout=240).returncode
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert launch("--output-dir", str(whole)) == 0
+    assert launch("--output-dir", str(cut), CUT="1") != 0
+    assert [path.name for path in cut.glob("checkpoint-*")] == ["checkpoint-8"]
+    assert launch("--output-dir", str(cut), "--resume") == 0
+    assert len(losses_of(whole)) == 12
+    assert losses_of(cut) == pytest.approx(losses_of(whole), rel=1e-5)
+
+
 def restraint_of(folder: Path) -> torch.Tensor:
     return FilmTokenGPT2Model.from_pretrained(folder).restraint
 
@@ -258,9 +292,22 @@ def test_an_interrupted_run_is_saved_and_goes_on_where_it_was(tiny_dataset, tmp_
     assert not list(out.glob("checkpoint-*"))
 
 
+def test_half_a_checkpoint_is_passed_over_and_logs_are_kept(tiny_dataset, tmp_path):
+    out = tmp_path / "model"
+    for name in ("checkpoint-2", "checkpoint-10", "runs"):
+        (out / name).mkdir(parents=True)
+    assert last_checkpoint(out) is None
+    (out / "checkpoint-2" / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(out) == str(out / "checkpoint-2")
+    (out / "runs" / "events").write_text("logged")
+    main(["--data", str(tiny_dataset), "--output-dir", str(out), *SMALL, "--max-steps", "1", "--overwrite"])
+    assert (out / "runs" / "events").read_text() == "logged"
+
+
 def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
     arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model")]
     toy_model().save_pretrained(tmp_path / "model" / "checkpoint-5")
+    (tmp_path / "model" / "checkpoint-5" / "trainer_state.json").write_text("{}")
     with pytest.raises(UserError, match="num_films 30, not 80"):
         main([*arguments, *SMALL, "--resume"])
 
@@ -277,6 +324,8 @@ def test_a_checkpoint_of_another_shape_is_not_resumed(tiny_dataset, tmp_path):
         (["--per-device-train-batch-size", "0"], "per_device_train_batch_size must be at least 1"),
         (["--hidden-size", "30", "--num-attention-heads", "4"], "num_attention_heads=4 does not divide"),
         (["--no-such-option", "1"], "--no-such-option"),
+        (["--gradient-checkpointing"], "gradient_checkpointing is not for this model"),
+        (["--restore-callback-states-from-checkpoint", "True"], "callbacks restore themselves"),
         (["--targets", "fuzzy"], "fuzzy"),
         (["--company-size", "-1"], "company_size must be at least 0, got -1"),
         (["--tower-passes", "-1"], "tower_passes must be at least 0, got -1"),
