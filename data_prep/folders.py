@@ -62,6 +62,14 @@ def keep_sources(out: Path, sources: Iterable[Path]) -> None:
             raise UserError(f"{out}: this file is read, so it is not written; name another")
 
 
+def link(source: str, target: str) -> None:
+    """For `shutil.copytree`: the same file under another name; a copy of it on file systems without hard links."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of `out` when the block ends without an error.

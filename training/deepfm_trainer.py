@@ -75,7 +75,19 @@ class DeepFMTrainingArguments(RatingTrainingArguments):
             self.save_strategy = self.eval_strategy
             self.save_steps = self.eval_steps or self.logging_steps
             self.load_best_model_at_end, self.metric_for_best_model, self.greater_is_better = True, "nll", False
+        if self.gradient_checkpointing:
+            raise ValueError("gradient_checkpointing is for transformers, and DeepFM is none")
         super().__post_init__()
+
+
+class EarlyStopping(EarlyStoppingCallback):
+    """An `EarlyStoppingCallback` that remembers, when a run is resumed, how long it has been patient."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        saved = (state.stateful_callbacks or {}).get(type(self).__name__)
+        if state.global_step and isinstance(saved, dict):
+            self.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
+        super().on_train_begin(args, state, control, **kwargs)
 
 
 class RatingBlocksTrainer(RatingTrainer):
@@ -132,7 +144,9 @@ class DeepFMTrainer(RatingBlocksTrainer):
         kwargs: as for `transformers.Trainer`.
     """
 
-    validation_protocol = f"{NUM_TARGETS} ratings each after the others"
+    @property
+    def validation_protocol(self) -> str:
+        return f"{NUM_TARGETS} ratings each after the others"
 
     def __init__(
         self,
@@ -148,7 +162,7 @@ class DeepFMTrainer(RatingBlocksTrainer):
         blocks = RatingBlocks.of(histories, args.seed)
         super().__init__(model=model, args=args, blocks=blocks, eval_dataset=self.cases, **kwargs)
         if args.early_stopping_patience:
-            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+            self.add_callback(EarlyStopping(args.early_stopping_patience))
 
     def fit_for_new_users(self) -> DeepFMModel:
         """The model, its prior of users' vectors and its films' audiences as the weights of now have them."""

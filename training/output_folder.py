@@ -11,12 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from transformers import PreTrainedModel
-from transformers.trainer_utils import get_last_checkpoint
 
 from data_prep.catalogue import Catalogue
 from data_prep.dataset import Histories
 from data_prep.errors import UserError
-from data_prep.folders import new_folder
+from data_prep.folders import link, new_folder
 from training.publish.card import LEARNING_CURVE, ModelCard
 from training.publish.record import TrainingRecord
 from training.quiet import quiet_transformers
@@ -38,7 +37,7 @@ def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool =
     nearest = next(place for place in (folder, *folder.resolve().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(f"{folder}: cannot be written, as {nearest} cannot; name another --output-dir")
-    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    checkpoint = last_checkpoint(folder)
     if resume and checkpoint is None:
         raise UserError(f"{folder}: no checkpoint to resume; leave out --resume to start anew")
     if resume:
@@ -53,6 +52,13 @@ def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool =
                 f"{folder}: holds something that is no model, so it is not overwritten; name another folder"
             )
     return None
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end: of one that was not, the trainer's state is missing."""
+    whole = [path for path in folder.glob("checkpoint-*") if (path / LEARNING_CURVE).is_file()]
+    numbered = [path for path in whole if path.name.removeprefix("checkpoint-").isdigit()]
+    return max(map(str, numbered), key=lambda path: int(path.rpartition("-")[2]), default=None)
 
 
 def claim_output_folder(folder: Path) -> None:
@@ -94,7 +100,8 @@ def save_model(
 ) -> None:
     """
     Put a folder with the model, its catalogue and its card in the place of `folder`, all at once: a run that is killed
-    leaves the old one or the new one. The learning curve is kept, checkpoints where `keep_checkpoints` says so.
+    leaves the old one or the new one. The learning curve and TensorBoard's logs are kept, checkpoints where
+    `keep_checkpoints` says so.
 
     Args:
         model (`PreTrainedModel`): the model.
@@ -122,6 +129,8 @@ def save_model(
         record.save(building)
         if (folder / LEARNING_CURVE).is_file():
             shutil.copy2(folder / LEARNING_CURVE, building)
+        if (folder / "runs").is_dir():  # TensorBoard, which goes on writing to the files that it has open
+            shutil.copytree(folder / "runs", building / "runs", copy_function=link)
         (building / "README.md").write_text(ModelCard.of(building, catalogue).render(), encoding="utf-8")
         if keep_checkpoints:
             for checkpoint in folder.glob("checkpoint-*"):

@@ -88,7 +88,10 @@ class Clock(TrainerCallback, ExportableState):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._handlers = {}
-        self._read(args)  # a signal since the last step is then known to all processes
+        if self.progress >= 1 or 0 < state.max_steps <= state.global_step:
+            self.interrupted = False  # the run is over in any case, and there is nothing to go on with
+        else:
+            self._read(args)  # a signal since the last step is then known to all processes
 
 
 class ProgressBar(TrainerCallback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ import polars as pl
 from data_prep.building.build import is_dataset_folder, write_films
 from data_prep.building.card import DatasetCard
 from data_prep.errors import UserError
-from data_prep.folders import digest_files, new_folder, remove_leftovers
+from data_prep.folders import digest_files, link, new_folder, remove_leftovers
 from data_prep.schema import FILM_COLUMNS
 from data_prep.tmdb import ATTRIBUTION
 from data_prep.tmdb.client import TmdbClient
@@ -130,14 +129,7 @@ def rewrite_films(folder: Path, card: DatasetCard, films: pl.DataFrame) -> None:
     if _NOTE not in card.notes:
         card.notes.append(_NOTE)
     with new_folder(folder) as building:
-        shutil.copytree(folder, building, symlinks=True, ignore=at_the_top, copy_function=_link, dirs_exist_ok=True)
+        shutil.copytree(folder, building, symlinks=True, ignore=at_the_top, copy_function=link, dirs_exist_ok=True)
         write_films(building, films)
         card.digests["films"] = digest_files(building / "films")
         (building / "README.md").write_text(card.render(), encoding="utf-8")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # file systems without hard links
-        shutil.copy2(source, target, follow_symlinks=False)

@@ -158,6 +158,32 @@ def test_stops_early_and_keeps_the_best_weights(tiny_dataset, tmp_path):
     assert not list(out.glob("checkpoint-*"))
 
 
+def test_stops_early_at_the_same_step_when_resumed(tiny_dataset, tmp_path, monkeypatch):
+    arguments = ["--data", str(tiny_dataset), "--use-cpu", "True", "--user-size", "4", "--embedding-size", "4"]
+    arguments += ["--per-device-train-batch-size", "1", "--warmup-steps", "0", "--user-penalty", "0"]
+    arguments += ["--learning-rate", "0.3", "--early-stopping-patience", "2", "--num-train-epochs", "20"]
+    main([*arguments, "--output-dir", str(tmp_path / "whole")])
+    validated = log_of(tmp_path / "whole", "eval_nll")
+    assert len(validated) < 20  # ended before its time
+    steps, training_step = iter(range(1000)), DeepFMTrainer.training_step
+    until = json.loads((tmp_path / "whole" / "trainer_state.json").read_text())["global_step"] - 1
+
+    class PowerCut(Exception):
+        pass
+
+    def stop_in_the_last_epoch(self, *args, **kwargs):
+        if next(steps) == until:
+            raise PowerCut
+        return training_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(DeepFMTrainer, "training_step", stop_in_the_last_epoch)
+    with pytest.raises(PowerCut):
+        main([*arguments, "--output-dir", str(tmp_path / "cut")])
+    monkeypatch.undo()
+    main([*arguments, "--output-dir", str(tmp_path / "cut"), "--resume"])
+    assert log_of(tmp_path / "cut", "eval_nll") == pytest.approx(validated, rel=1e-6)
+
+
 def test_a_large_penalty_keeps_users_at_zero(tiny_dataset, tmp_path):
     lengths = []
     for penalty in ("0.001", "1000"):

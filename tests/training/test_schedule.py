@@ -13,6 +13,7 @@ from transformers import TrainerControl, TrainerState
 from training.schedule import Clock, warmup_and_cosine
 
 ONE_PROCESS = SimpleNamespace(world_size=1)
+STATE = TrainerState(max_steps=100)
 
 
 def test_warmup_and_cosine():
@@ -27,13 +28,13 @@ def test_warmup_and_cosine():
 def test_the_clock_ends_a_run_when_its_minutes_are_over():
     clock, control = Clock(max_minutes=0.05 / 60), TrainerControl()
     clock.on_train_begin(ONE_PROCESS, TrainerState(), control)
-    clock.on_step_end(ONE_PROCESS, None, control)
+    clock.on_step_end(ONE_PROCESS, STATE, control)
     assert not control.should_training_stop
     time.sleep(0.06)
-    clock.on_step_end(ONE_PROCESS, None, control)
+    clock.on_step_end(ONE_PROCESS, STATE, control)
     assert control.should_training_stop
     assert clock.progress >= 1
-    clock.on_train_end(ONE_PROCESS, None, control)
+    clock.on_train_end(ONE_PROCESS, STATE, control)
 
 
 def test_time_before_a_resume_counts():
@@ -53,7 +54,18 @@ def test_a_signal_ends_the_run_after_its_step(number):
     clock.on_train_begin(ONE_PROCESS, TrainerState(), control)
     os.kill(os.getpid(), number)
     assert not control.should_training_stop
-    clock.on_step_end(ONE_PROCESS, None, control)
+    clock.on_step_end(ONE_PROCESS, STATE, control)
     assert control.should_training_stop
-    clock.on_train_end(ONE_PROCESS, None, control)
+    clock.on_train_end(ONE_PROCESS, STATE, control)
     assert signal.getsignal(number) is before
+    assert clock.interrupted
+
+
+@pytest.mark.parametrize("state", [TrainerState(max_steps=5, global_step=5), TrainerState(max_steps=5, global_step=4)])
+def test_a_signal_after_the_last_step_interrupts_nothing(state):
+    clock, control = Clock(), TrainerControl()
+    clock.on_train_begin(ONE_PROCESS, TrainerState(), control)
+    clock.on_step_end(ONE_PROCESS, state, control)
+    os.kill(os.getpid(), signal.SIGTERM)
+    clock.on_train_end(ONE_PROCESS, state, control)
+    assert clock.interrupted is (state.global_step < state.max_steps)
