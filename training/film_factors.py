@@ -203,7 +203,7 @@ class _FactorModel:
         vectors = torch.cholesky_solve((sums.moments + ridge * expected)[..., None], factor)[..., 0]
         explained = 2 * (vectors * sums.moments).sum(1) - ((sums.grams @ vectors[..., None])[..., 0] * vectors).sum(1)
         errors = (sums.squares - explained).clamp(min=0)
-        overall = errors.sum() / sums.counts.sum()
+        overall = errors.sum() / sums.counts.sum().clamp(min=1)  # no ratings: all users are in the fold left out
         noise = (errors + FILM_SHRINKAGE * overall) / (sums.counts + FILM_SHRINKAGE)
         uncertainty = torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * noise[:, None]
         return vectors, uncertainty, noise

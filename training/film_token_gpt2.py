@@ -152,6 +152,8 @@ class FilmTokenTrainingArguments(RatingTrainingArguments):
         self.use_cpu = self.use_cpu or told or not torch.accelerator.is_available()
         if self.bf16 is None:
             self.bf16 = self.use_cpu and not self.fp16 and multiplies_in_bfloat16()
+        if self.gradient_checkpointing:
+            raise ValueError("gradient_checkpointing is not for this model; lower --per-device-train-batch-size")
         super().__post_init__()
 
 
@@ -251,7 +253,8 @@ def train(model_args: FilmTokenGPT2Arguments, args: FilmTokenTrainingArguments) 
     Train, save the model with its catalogue in `args.output_dir`, and score it on the validation users.
 
     Returns:
-        The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories.
+        The validation metrics: `eval_nll`, `eval_rmse`, `eval_reward_accuracy` over all positions of the histories, of
+        which up to `max_history_length` ratings are read.
     """
     started = start(model_args.data, args, crowd=model_args.crowd)
     histories, catalogue, checkpoint = started.histories, started.catalogue, started.checkpoint

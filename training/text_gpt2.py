@@ -146,6 +146,11 @@ def initial_model(
         origin = f"from {model_args.pretrained}"
     if len(tokenizer) > model.config.vocab_size:
         raise UserError(f"{model_args.pretrained}: {model.config.vocab_size} tokens, its tokenizer has more")
+    if model_args.max_film_tokens > model.config.n_positions:
+        raise UserError(
+            f"{model_args.pretrained}: reads {model.config.n_positions} tokens, fewer than max_film_tokens "
+            f"{model_args.max_film_tokens}"
+        )
     model.set_films(films)
     return model, origin
 

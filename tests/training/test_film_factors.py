@@ -122,15 +122,16 @@ def test_users_had_no_part_in_the_factors_of_their_fold(made_up, fitted):
     assert own_fold < 0.95 * other_fold
 
 
-def test_fewer_users_than_folds(made_up):
+@pytest.mark.parametrize("users", [1, 5])
+def test_fewer_users_than_folds(made_up, users):
     histories, features, _ = made_up
     few = replace(
         histories,
-        user_ids=histories.user_ids[:5],
-        offsets=histories.offsets[:6],
-        film_indices=histories.film_indices[: histories.offsets[5]],
-        ratings=histories.ratings[: histories.offsets[5]],
-        ordered=histories.ordered[:5],
+        user_ids=histories.user_ids[:users],
+        offsets=histories.offsets[: users + 1],
+        film_indices=histories.film_indices[: histories.offsets[users]],
+        ratings=histories.ratings[: histories.offsets[users]],
+        ordered=histories.ordered[:users],
     )
     factors = fit_film_factors(few, features, FilmCompany.empty(features, 0), RANK)
     for table in (factors.films, factors.by_fold, factors.feature_weights):

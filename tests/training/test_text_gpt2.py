@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2Model
 
 from data_prep.catalogue import Catalogue
@@ -204,6 +205,18 @@ def test_wrong_arguments_are_one_line(tiny_dataset, tmp_path, extra, message):
     with pytest.raises(UserError, match=message) as error:
         main(["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "model"), *extra])
     assert "\n" not in str(error.value)
+
+
+def test_a_gpt2_that_reads_too_few_tokens(tiny_dataset, plain_gpt2, tmp_path):
+    shutil.copytree(plain_gpt2, tmp_path / "short")
+    config = json.loads((tmp_path / "short" / "config.json").read_text())
+    weights = load_file(plain_gpt2 / "model.safetensors")
+    weights["wpe.weight"] = weights["wpe.weight"][:32].clone()
+    (tmp_path / "short" / "config.json").write_text(json.dumps(config | {"n_positions": 32}))
+    save_file(weights, tmp_path / "short" / "model.safetensors", metadata={"format": "pt"})
+    arguments = ["--data", str(tiny_dataset), "--output-dir", str(tmp_path / "m"), "--max-film-tokens", "40"]
+    with pytest.raises(UserError, match="reads 32 tokens, fewer than max_film_tokens 40"):
+        main([*arguments, "--pretrained", str(tmp_path / "short")])
 
 
 def test_a_folder_that_holds_no_gpt2(tiny_dataset, tmp_path):
