@@ -56,8 +56,8 @@ class FilmTables(PreTrainedModel):
     The part of a [`FilmTokenGPT2Model`] that is about films, whoever rates them.
 
     Rating statistics and factors come from training users' ratings. A training user's own rating is one of them:
-    `leave_one_out=True` takes it out of every statistic the model reads, and `film_factors` are then factors that the
-    user had no part in; both belong to training and nowhere else.
+    `leave_one_out=True` takes it out of the histograms, and `film_factors` are then factors that the user had no part
+    in; both belong to training and nowhere else. That the user rated the films at all stays in their company.
     """
 
     config_class = FilmTokenGPT2Config
