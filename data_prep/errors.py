@@ -20,8 +20,9 @@ class UserError(Exception):
 
 
 def exit_status(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """Run `command(arguments)`; 0 when it returns, 2 with one line on stderr when it raises `UserError` or the system
-    refuses something (a full disk, a folder without permission, no memory), 130 on Ctrl-C."""
+    """Run `command(arguments)`; 0 when it returns, 2 with one line on stderr when it raises `UserError`, the system
+    refuses something (a full disk, a folder without permission, no memory) or a text cannot be written, 130 on
+    Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a title that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")
@@ -37,6 +38,9 @@ def exit_status(command: Callable[[Sequence[str]], None], arguments: Sequence[st
         _drop_stdout()
         place = f"{error.filename}: " if error.filename else ""
         return _mistake(f"{place}{error.strerror or error}")
+    except UnicodeEncodeError as error:  # most often a file's name, which came as bytes that are no UTF-8
+        text = error.object[max(0, error.start - 40) : error.end + 40]
+        return _mistake(f"{text}: this cannot be written in {error.encoding}; if it names a file, rename that")
     except MemoryError:
         return _mistake("this needs more memory than there is")
     except KeyboardInterrupt:
@@ -48,6 +52,11 @@ def exit_status(command: Callable[[Sequence[str]], None], arguments: Sequence[st
 def one_line(text: str) -> str:
     """`text` on one line that is safe to print: what a file holds must not steer the terminal."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
+
+
+def writable(name: str) -> str:
+    """A file's name as text that can be written: U+FFFD stands for bytes that are no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _mistake(message: str) -> int:

@@ -19,7 +19,7 @@ from data_prep.building.rows import Batch
 from data_prep.building.side_tables import REVIEWS, REWATCHES, write_side_table
 from data_prep.building.split_writer import SplitWriter
 from data_prep.building.splits import DEFAULT_SPLITS, SPLITS, choose_cold_films, fold_splits, split_users
-from data_prep.errors import UserError
+from data_prep.errors import UserError, writable
 from data_prep.folders import digest_files, new_folder, write_shards
 from data_prep.progress import tracked
 from data_prep.report import BuildReport
@@ -129,7 +129,7 @@ def write_dataset(
             kept_splits=user_splits is not None,
         )
         card.digests = {config: digest_files(folder / config) for config in card.configs()}
-        (folder / "README.md").write_text(card.render(), encoding="utf-8")
+        (folder / "README.md").write_text(writable(card.render()), encoding="utf-8")  # it names files
     return card
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from data_prep.errors import UserError
+from data_prep.errors import UserError, writable
 
 # What is read of an export. deleted/ and orphaned/ hold files of the same names that are not the member's history.
 KNOWN_FILES = ("ratings.csv", "diary.csv", "watched.csv", "watchlist.csv", "likes/films.csv")
@@ -87,7 +87,7 @@ def read_files(path: Path, budget: Budget, names: Sequence[str] = KNOWN_FILES) -
         return _from_zip(path, data, budget, names), False
     if path.suffix.lower() == ".zip":
         raise UserError(f"{path}: not a ZIP archive, it starts with {glimpse(data)}; {REMEDY}")
-    return {path.name: data}, True
+    return {writable(path.name): data}, True
 
 
 def read_limited(path: Path) -> bytes:

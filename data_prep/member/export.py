@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from data_prep.answers import print_json
-from data_prep.errors import CommandParser, UserError, one_line
+from data_prep.errors import CommandParser, UserError, one_line, writable
 from data_prep.folders import keep_sources
 from data_prep.matching import FilmKey, Match, TitleMatcher
 from data_prep.member.archive import KNOWN_FILES, REMEDY, Budget, read_files, read_limited
@@ -27,12 +27,13 @@ from data_prep.member.history import Export, Rejected, Unmatched, match_history,
 _SHOWN = 20  # unmatched and rejected rows that the command lists
 
 
-def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
+def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher, *, refuse_unrated: bool = False) -> Export:
     """The history in an export: a ZIP, its unpacked folder, or a single ratings.csv or diary.csv of any name.
 
     Args:
         path: file or folder.
         films: the films table of the data set (or catalogue) to match to; or its matcher, to read many exports.
+        refuse_unrated: make it an error that ratings were rejected and none is left.
 
     Raises:
         UserError: `path` is nothing of the kind, damaged, or larger than an export can be.
@@ -42,7 +43,7 @@ def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
     matcher.prepare()  # what belongs to the catalogue takes none of the export's time
     budget = Budget(path)
     files, single = read_files(path, budget)
-    tables, broken = _single_table(path, files, budget) if single else _tables(path, files, budget)
+    tables, broken = _single_table(path, files, budget) if single else usable_tables(path, files, budget)
     source = tables.get("ratings.csv") or tables["diary.csv"]
     rated = _latest_ratings(source, blank_is_watched=source is tables.get("diary.csv"))
     named = (_film(row) for table in tables.values() for row in table.rows)
@@ -50,6 +51,18 @@ def read_export(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export:
     export = _assemble(rated, matches, tables, matcher.film_ids)
     export.rejected = broken + [row for table in tables.values() for row in table.rejected]
     export.counts["rejected"] = len(export.rejected)
+    return _some_rated(path, export, source.file, "ratings.csv") if refuse_unrated else export
+
+
+def _some_rated(path: Path, export: Export, *files: str) -> Export:
+    """`export`; raises UserError when ratings of `files` were rejected and none is left: recommendations for nobody in
+    particular would pass for those of this person."""
+    lost = [row for row in export.rejected if row["file"] in files]
+    if lost and not export.counts["rated"]:
+        row = lost[0]
+        place = path if row["file"] == writable(path.name) else f"{path}: {row['file']}"
+        what = f"{row['value']!r}: {row['reason']}"
+        raise UserError(f"{place} row {row['row']}: {what}, and no rating is left; mend the row, or {REMEDY}")
     return export
 
 
@@ -57,7 +70,8 @@ def read_history(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export
     """What `read_export` reads, the JSON that `reel data export` and `reel data rss` write, or a member's feed.
 
     Raises:
-        UserError: as `read_export`; or broken JSON, JSON of another shape, or XML that is no feed.
+        UserError: as `read_export`; or broken JSON, JSON of another shape, or XML that is no feed; or ratings were
+            rejected and none is left.
     """
     path = Path(path)
     matcher = TitleMatcher.of(films)
@@ -68,11 +82,12 @@ def read_history(path: Path | str, films: pl.DataFrame | TitleMatcher) -> Export
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
         if path.suffix.lower() == ".json" or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
-            return parse_history(path, data, matcher, budget)
+            return _some_rated(path, parse_history(path, data, matcher, budget), writable(path.name))
         if is_xml(data):
             feed = parse_feed(str(path), data)
-            return match_history(path, feed.to_json(), matcher, feed.rows, budget)
-    return read_export(path, matcher)
+            found = match_history(path, feed.to_json(), matcher, feed.rows, budget)
+            return _some_rated(path, found, writable(path.name))
+    return read_export(path, matcher, refuse_unrated=True)
 
 
 def _single_table(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[dict[str, Table], list[Rejected]]:
@@ -86,7 +101,7 @@ def _single_table(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[
     return {"diary.csv" if diary else "ratings.csv": table}, []
 
 
-def _tables(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[dict[str, Table], list[Rejected]]:
+def usable_tables(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[dict[str, Table], list[Rejected]]:
     """The tables of an export; files that cannot be used are reported as rejected while another one holds ratings."""
     tables: dict[str, Table] = {}
     broken: list[tuple[str, BrokenFile]] = []
@@ -197,7 +212,7 @@ def main(arguments: Sequence[str]) -> None:
 
     from data_prep.dataset import load_films
 
-    export = read_export(options.file, load_films(options.data))
+    export = read_export(options.file, load_films(options.data), refuse_unrated=True)
     if options.out == "-":
         print_json(export.to_json())
     else:

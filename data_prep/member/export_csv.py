@@ -20,6 +20,7 @@ EXPECTED = (
 )
 _COLUMNS = {"date", "name", "year", "letterboxduri", "rating", "rewatch", "tags", "watcheddate", "review"}
 _SEPARATORS = (",", ";", "\t")
+_UNCLOSED = "an unclosed quotation mark, it seems"
 
 _RATING = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?")
 _YEAR = re.compile(r"((?:1[89]|2[01])[0-9]{2})(?:\.0+)?")  # "2016.0" is what a spreadsheet with blank years makes
@@ -62,9 +63,7 @@ class Table:
         text = row.cells.get("rating", "")
         if not text:
             return None
-        if self.separator != ",":
-            text = text.replace(",", ".")
-        return rating_of_stars(text)
+        return rating_of_stars(text.replace(",", "."))
 
     def date(self, row: Row, column: str) -> str | None:
         """An ISO date; None when the cell is blank or no date: the order suffers, the rating does not."""
@@ -96,25 +95,25 @@ def rating_of_stars(text: str) -> int:
 def parse_table(file: str, data: bytes, budget: Budget) -> Table:
     """A CSV with a Name column: `,`, `;` or tab between cells, any line ends, any order of columns, UTF-8 or UTF-16.
 
-    Blank rows are skipped. Rejected are rows with a blank, overlong or broken name, a year that is none, or more cells
-    than the header. Broken bytes in other cells do no harm. A row may lack its last cells.
+    Blank rows are skipped. Rejected are rows with a blank, overlong or broken name, a year that is none, a quotation
+    mark that nobody closed, or more cells than the header. Broken bytes in other cells do no harm. A row may lack its
+    last cells.
 
     Raises:
-        BrokenFile: it is empty, NUL bytes, has another header, or a cell that does not end.
+        BrokenFile: it is empty, NUL bytes, has another header, or a line without end.
         UserError: the budget is used up.
     """
     text = _decode(file, data)
     table = _read_header(file, text)
-    csv.field_size_limit(MAX_CELL)
-    records = csv.reader(_lines(file, text), delimiter=table.separator)
-    try:
-        filled = ((number, cells) for number, cells in enumerate(records, start=1) if any(map(str.strip, cells)))
-        next(filled)  # the header
-        for number, cells in filled:
-            budget.take(rows=1)
-            _add_row(table, number, cells)
-    except csv.Error as error:
-        raise BrokenFile(f"{file}: line {records.line_num}: {error}; look for an unclosed quotation mark") from error
+    records = enumerate(budget.watched(_records(file, text, table.separator)), start=1)
+    filled = ((number, record) for number, record in records if any(map(str.strip, record)))
+    next(filled)  # the header
+    for number, record in filled:
+        budget.take(rows=1)
+        if isinstance(record, str):
+            table.reject(number, record, _UNCLOSED)
+        else:
+            _add_row(table, number, record)
     table.day_first = _writes_day_first(
         row.cells[column] for row in table.rows for column in ("date", "watcheddate") if column in row.cells
     )
@@ -133,15 +132,39 @@ def _decode(file: str, data: bytes) -> str:
     return text
 
 
-def _lines(file: str, text: str) -> Iterator[str]:
-    for number, line in enumerate(io.StringIO(text, newline=""), start=1):
+def _records(file: str, text: str, separator: str) -> Iterator[list[str] | str]:
+    """The cells of every record; of one that a quotation mark opens and none closes, its first line.
+
+    After that line reading goes on with the next: the rows that the open cell would swallow are not lost.
+    """
+    csv.field_size_limit(MAX_CELL)
+    lines = io.StringIO(text, newline="")
+    while True:
+        # Strictly, a quotation mark stands at an end of its cell: what is read is what was written.
+        records = csv.reader(_lines(file, lines), delimiter=separator, strict=True)
+        start = lines.tell()
+        try:
+            for record in records:
+                yield record
+                start = lines.tell()
+            return
+        except csv.Error:
+            lines.seek(start)
+        line = lines.readline().rstrip("\r\n")
+        cells = next(csv.reader([line + "\n"], delimiter=separator))
+        yield line if cells[-1].endswith("\n") else cells
+
+
+def _lines(file: str, lines: io.StringIO) -> Iterator[str]:
+    for line in lines:
         if len(line) > MAX_CELL:
+            number = len(list(io.StringIO(lines.getvalue()[: lines.tell()], newline="")))
             raise BrokenFile(f"{file}: line {number} has more than {MAX_CELL:,} letters, so it is no export")
         yield line
 
 
 def _read_header(file: str, text: str) -> Table:
-    line = next(line for line in _lines(file, text) if line.strip())
+    line = next(line for line in _lines(file, io.StringIO(text, newline="")) if line.strip())
     best = Table(file, ",", {}, 0)
     for separator in _SEPARATORS:
         cells = next(csv.reader([line], delimiter=separator))
@@ -168,6 +191,8 @@ def _add_row(table: Table, number: int, cells: list[str]) -> None:
         )
     elif not name:
         table.reject(number, table.separator.join(cells), "the name is blank")
+    elif "\n" in name or "\r" in name:
+        table.reject(number, name, _UNCLOSED)
     elif len(name) > MAX_NAME:
         table.reject(number, name, "the name is too long; is a quotation mark not closed?")
     elif "\0" in name:

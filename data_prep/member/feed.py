@@ -17,7 +17,7 @@ from typing import Any
 
 from lxml import etree
 
-from data_prep.errors import UserError
+from data_prep.errors import UserError, writable
 from data_prep.matching import FilmKey
 from data_prep.member.archive import MAX_NAME
 from data_prep.member.export_csv import rating_of_stars
@@ -102,7 +102,7 @@ def parse_feed(name: str, data: bytes) -> Feed:
             entry = _read_entry(row, item)
         except ValueError as error:
             value = _text(item, f"{_LETTERBOXD}memberRating")[:200]
-            feed.rejected.append({"file": Path(name).name, "row": row, "value": value, "reason": str(error)})
+            feed.rejected.append({"file": writable(Path(name).name), "row": row, "value": value, "reason": str(error)})
         else:
             films.setdefault(entry.identity, []).append(entry)
     if not row:

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 import polars as pl
 
-from data_prep.errors import UserError
+from data_prep.errors import UserError, writable
 from data_prep.folders import new_file
 from data_prep.matching import FilmKey, TitleMatcher
 from data_prep.member.archive import MAX_NAME, Budget
@@ -167,7 +167,8 @@ def match_history(
         rating = film["rating"]
         if type(rating) is not int or not 1 <= rating <= 10:
             why = "the rating is not a whole number from 1 to 10"
-            export.rejected.append({"file": path.name, "row": row, "value": json.dumps(rating)[:200], "reason": why})
+            value = json.dumps(rating)[:200]
+            export.rejected.append({"file": writable(path.name), "row": row, "value": value, "reason": why})
             continue
         match = matches[key]
         if match.film_index is None:

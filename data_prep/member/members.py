@@ -15,7 +15,9 @@ from __future__ import annotations
 import datetime
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,10 @@ from data_prep.building.build import check_replaceable, write_dataset
 from data_prep.building.card import DatasetCard
 from data_prep.building.rewatches import split_rewatches
 from data_prep.building.splits import parse_splits
-from data_prep.errors import CommandParser, UserError
+from data_prep.errors import CommandParser, UserError, one_line, writable
 from data_prep.matching import normalise_title
 from data_prep.member.archive import KNOWN_FILES, Budget, read_files
+from data_prep.member.export import usable_tables
 from data_prep.member.export_csv import BrokenFile, Row, Table, parse_table
 from data_prep.report import BuildReport
 from data_prep.schema import FILM_COLUMNS, RATING_COLUMNS, REVIEW_COLUMNS
@@ -69,16 +72,21 @@ def build_from_exports(
     check_replaceable(out)
     report = BuildReport()
     _check_names(exports)
+    films: dict[str, tuple[str, int | None]] = {}
     # The card names no member: exports go by their numbers there.
-    members = [_Member(path, f"export {number}", report) for number, path in enumerate(exports, start=1)]
-    current, earlier = split_rewatches(_frame(RATING_COLUMNS, members, _Member.current))
-    other_days = _frame(RATING_COLUMNS, members, _Member.earlier)
-    reviews = _frame(REVIEW_COLUMNS, members, _Member.reviews)
-    films = _frame(FILM_COLUMNS, members, lambda member: member.films.values())
+    members = [_Member(path, f"export {number}", films, report) for number, path in enumerate(exports, start=1)]
+    ratings = [list(member.current()) for member in members]
+    current, earlier = split_rewatches(_frame(RATING_COLUMNS, chain.from_iterable(ratings)))
+    other_days = _frame(RATING_COLUMNS, chain.from_iterable(map(_Member.earlier, members)))
+    reviews = _frame(REVIEW_COLUMNS, chain.from_iterable(map(_Member.reviews, members)))
     report.print()
+    for path, member, rated in zip(exports, members, ratings, strict=True):
+        if any(ratings) and not rated:
+            print(f"{one_line(str(path))}: holds no rating that can be used", file=sys.stderr)
+            report.note(f"{member.label}: holds no rating that can be used")
     return write_dataset(
         out,
-        films.unique("film_id", keep="first", maintain_order=True),
+        _frame(FILM_COLUMNS, [{"film_id": key, "title": title, "year": year} for key, (title, year) in films.items()]),
         current,
         source="account exports that Letterboxd members made of their own ratings",
         splits=splits or _EVERYBODY_TRAINS,
@@ -92,7 +100,7 @@ def build_from_exports(
 
 def _name(path: Path) -> str:
     found = _LETTERBOXD_NAME.match(path.name)
-    return found["member"] if found else path.resolve().stem
+    return writable(found["member"] if found else path.resolve().stem)
 
 
 def _check_names(exports: Sequence[Path]) -> None:
@@ -104,30 +112,44 @@ def _check_names(exports: Sequence[Path]) -> None:
             raise UserError(f"{path}: called like {other}, so their members cannot be told apart; rename one")
 
 
-def _frame(
-    columns: dict[str, pl.DataType], members: list[_Member], rows: Callable[[_Member], Iterable[dict[str, Any]]]
-) -> pl.DataFrame:
-    return pl.DataFrame([row for member in members for row in rows(member)], schema=columns)
+def _is_same(one: tuple[str, int | None], other: tuple[str, int | None]) -> bool:
+    """Whether two films of one id are one: accents tell titles apart, case and punctuation do not, which the site
+    changes from one export to the next."""
+
+    def letters(title: str) -> str:
+        return "".join(filter(str.isalnum, unicodedata.normalize("NFC", title).casefold()))
+
+    return one == other or (one[1] == other[1] and letters(one[0]) == letters(other[0]))
+
+
+def _frame(columns: dict[str, pl.DataType], rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=columns)
+
+
+def _single_table(path: Path, files: dict[str, bytes], budget: Budget) -> dict[str, Table]:
+    ((file, data),) = files.items()
+    try:
+        table = parse_table(file, data, budget)
+    except BrokenFile as error:
+        raise UserError(f"{path}: {error}") from error
+    return {"diary.csv" if {"rewatch", "watcheddate"} & table.columns.keys() else "ratings.csv": table}
 
 
 class _Member:
-    """One export: its tables, and what they say of films."""
+    """One export: its tables, and what they say of films. These are added to `films`: title and year by id."""
 
-    def __init__(self, path: Path, label: str, report: BuildReport):
+    def __init__(self, path: Path, label: str, films: dict[str, tuple[str, int | None]], report: BuildReport):
         self.label = label
         self.report = report
         self.user_id = _name(path)
-        self.films: dict[str, dict[str, Any]] = {}
+        self.films = films
         files, single = read_files(path, budget := Budget(path), names=(*KNOWN_FILES, "reviews.csv"))
-        self.tables: dict[str, Table] = {}
-        for name, data in files.items():
-            try:
-                table = parse_table(name, data, budget)
-            except BrokenFile as error:
-                raise UserError(f"{path}: {error}") from error
-            if single:
-                name = "diary.csv" if {"rewatch", "watcheddate"} & table.columns.keys() else "ratings.csv"
-            self.tables[name] = table
+        self.tables, broken = (
+            (_single_table(path, files, budget), []) if single else usable_tables(path, files, budget)
+        )
+        for file in broken:
+            report.note(f"{label}, {file['file']}: {file['reason']}")
+        for name, table in self.tables.items():
             for row in table.rejected:
                 report.reject(f"{label}, {name}", row["reason"], 1, [(row["row"], row["value"])])
         self.rated_on = {
@@ -143,9 +165,13 @@ class _Member:
         return self.tables[name].rows if name in self.tables else []
 
     def film_id(self, row: Row) -> str:
-        """The id of the film that a row names; the film is noted."""
-        film_id = "-".join([*normalise_title(row.name).split(), *([str(row.year)] if row.year else [])])
-        self.films.setdefault(film_id, {"film_id": film_id, "title": row.name, "year": row.year})
+        """The id of the film that a row names; the film is noted. "Dracula" and "Drácula" are two films of 1931: the
+        second one's id ends in -2."""
+        name = "-".join([*normalise_title(row.name).split(), *([str(row.year)] if row.year else [])])
+        film, film_id, number = (row.name, row.year), name, 1
+        while not _is_same(self.films.setdefault(film_id, film), film):
+            number += 1
+            film_id = f"{name}-{number}"
         return film_id
 
     def named(self, name: str, chosen: Callable[[Row], bool] = lambda row: True) -> set[str] | None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from data_prep.report import (
 )
 from data_prep.schema import FILM_COLUMNS, normalise_films
 from data_prep.tables.csv_rows import read_header, read_records
-from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet
+from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet, python_values
 from data_prep.years import is_film_year
 
 _ALIASES = {"film_id": "movie_id", "title": "movie_title", "year": "year_released"}
@@ -32,7 +33,12 @@ _OPTIONAL = {
 
 _LISTS = {name for name, dtype in FILM_COLUMNS.items() if dtype == pl.List}
 _WHOLE = {name for name, dtype in FILM_COLUMNS.items() if dtype.is_integer()}
-_DECIMAL = {name for name, dtype in FILM_COLUMNS.items() if dtype.is_float()}
+# The largest number that each column of decimals holds.
+_LARGEST = {
+    name: float(np.finfo(np.float32 if dtype == pl.Float32 else np.float64).max)
+    for name, dtype in FILM_COLUMNS.items()
+    if dtype.is_float()
+}
 
 
 def read_films(source: Path | pa.Table, report: BuildReport, *, known: Container[str] = frozenset()) -> pl.DataFrame:
@@ -112,10 +118,15 @@ def _batch_records(
     """Number, from 1, and values by our names of every row; `found`: our name of a column, its name in the batches."""
     number = 0
     for batch in batches:
-        table = {name: batch.column(column).to_pylist() for name, column in found.items()}
+        table = {name: list(map(_decoded, python_values(batch.column(column)))) for name, column in found.items()}
         for values in zip(*table.values(), strict=True):
             number += 1
             yield number, dict(zip(table, values, strict=True))
+
+
+def _decoded(value: object) -> object:
+    """`value`, of bytes the text; lone surrogates stand for those that are no UTF-8, as in CSV files."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 class _Unreadable:
@@ -133,15 +144,22 @@ def _read(name: str, value: object) -> object:
         if name in _LISTS:
             return _list(value)
         if name in _WHOLE:
+            return _whole(value)
+        if name in _LARGEST:
             number = float(value)  # type: ignore[arg-type]
-            return int(number) if number.is_integer() else _UNREADABLE
-        if name in _DECIMAL:
-            return float(value)  # type: ignore[arg-type]
+            return number if abs(number) <= _LARGEST[name] else _UNREADABLE
         if name == "release_date":
             return _date(value)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RecursionError):  # the last for lists in lists in lists
         return _UNREADABLE
     return _text(value)
+
+
+def _whole(value: object) -> int | _Unreadable:
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)  # to the last digit, which a float of 17 digits has not
+    number = value if isinstance(value, int) else float(value)  # type: ignore[arg-type]
+    return int(number) if number == number // 1 and -(2**63) <= number < 2**63 else _UNREADABLE
 
 
 def _list(value: object) -> list[str] | _Unreadable | None:
@@ -151,7 +169,8 @@ def _list(value: object) -> list[str] | _Unreadable | None:
         return None
     if not isinstance(value, list):
         return _UNREADABLE
-    return [str(item) for item in value if item is not None and item == item]
+    items = [str(item) for item in value if item is not None and item == item]
+    return items if all(map(_is_text, items)) else _UNREADABLE
 
 
 def _date(value: object) -> datetime.date:

@@ -28,7 +28,7 @@ from data_prep.report import (
 )
 from data_prep.schema import FLAGS, MISSING_DATE
 from data_prep.tables.csv_rows import Column, RawRows, read_columns, read_header
-from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet
+from data_prep.tables.table_files import damage_told, find_columns, is_parquet, open_parquet, python_values
 
 # Our name of a column: the names it may have in a file, ours first, then those of the Kaggle files.
 _REQUIRED = {"user_id": ("user_id",), "film_id": ("film_id", "movie_id"), "rating": ("rating", "rating_val")}
@@ -177,7 +177,9 @@ class _Checks:
             row, value = self._half_star
             raise UserError(f"{file} row {row}: rating {value}: stars, and ratings are 1 to 10; double them all")
         if 0 < self._highest <= MOST_STARS:
-            report.note(f"{file}: no rating is above {MOST_STARS}; ratings are 1 to 10, so if these are stars, double them")
+            report.note(
+                f"{file}: no rating is above {MOST_STARS}; ratings are 1 to 10, so if these are stars, double them"
+            )
         for (kind, _), rejection in self._left_out.items():
             report.reject(file, kind, rejection.count, rejection.offenders)
         for name in _OPTIONAL:
@@ -211,27 +213,12 @@ def _read_parquet(path: Path) -> Iterator[RawRows]:
 def _encoded(array: pa.Array) -> Column:
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    values = _values(array.dictionary)
+    values = python_values(array.dictionary)
     codes = pc.fill_null(array.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
     empty = np.array([value is None or value == "" or value != value for value in values], dtype=bool)
     if empty.any():
         codes = np.where((codes >= 0) & empty[codes], -1, codes).astype(np.int32)
     return Column(codes, values)
-
-
-def _values(array: pa.Array) -> list:
-    """The values of an array; `bytes` where text is no UTF-8."""
-    try:
-        return array.to_pylist()
-    except UnicodeDecodeError:
-        return [_text_or_bytes(value) for value in array.cast(pa.large_binary()).to_pylist()]
-
-
-def _text_or_bytes(value: bytes | None) -> str | bytes | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return value
 
 
 def _decode(column: Column, read: Callable[[object], int | None], dtype: type, missing: int) -> np.ndarray:

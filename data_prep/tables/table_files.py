@@ -67,6 +67,26 @@ def damage_told(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: damaged Parquet file ({error})") from error
 
 
+def python_values(array: pa.Array) -> list:
+    """The values of an array; `bytes` where text is no UTF-8, text where Python has no such value (a date after the
+    year 9999)."""
+    try:
+        return array.to_pylist()
+    except (UnicodeDecodeError, OverflowError):
+        return [_python_value(scalar) for scalar in array]
+
+
+def _python_value(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        if isinstance(scalar, pa.ListScalar):
+            return b", ".join(item for item in scalar.values.cast(pa.large_binary()).to_pylist() if item is not None)
+        return scalar.cast(pa.large_binary()).as_py()
+    except OverflowError:
+        return scalar.cast(pa.string()).as_py()
+
+
 def find_columns(
     path: Path,
     present: Sequence[str],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from data_prep.errors import CommandParser, UserError, exit_status, one_line
+from data_prep.errors import CommandParser, UserError, exit_status, one_line, writable
 
 
 def raising(error: BaseException):
@@ -25,6 +26,11 @@ def raising(error: BaseException):
         (FileNotFoundError(2, "No such file or directory", "a/b"), "error: a/b: No such file or directory"),
         (OSError(28, "No space left on device"), "error: No space left on device"),
         (MemoryError(), "error: this needs more memory than there is"),
+        (
+            UnicodeEncodeError("utf-8", "x" * 99 + "/a\udcff.csv" + "y" * 99, 101, 102, "surrogates not allowed"),
+            f"error: {'x' * 38}/a\ufffd.csv{'y' * 36}: this cannot be written in utf-8; if it names a file, rename "
+            "that",
+        ),
     ],
 )
 def test_one_line_and_status_2(error: BaseException, line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +56,10 @@ def test_a_type_of_an_argument_speaks_for_itself() -> None:
     parser.add_argument("--number", type=refuse)
     with pytest.raises(UserError, match="7 is too odd"):
         parser.parse_args(["--number", "7"])
+
+
+def test_a_name_of_bytes_that_are_no_text() -> None:
+    assert writable(os.fsdecode(b"d\xc3\xa9j\xc3\xa0 vu \xff.csv")) == "déjà vu \ufffd.csv"
 
 
 def test_one_line() -> None:

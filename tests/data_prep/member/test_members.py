@@ -113,6 +113,61 @@ def test_files_of_the_same_name_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_an_export_without_a_usable_rating_is_told(
+    ann: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = RATINGS.splitlines()[0] + "\n"
+    nothing = export(tmp_path, "bo.zip", ratings=header, diary=DIARY.splitlines()[0] + "\n")
+    wrong = export(tmp_path, "cy.zip", ratings=header + "2024-03-02,Seven Bells,1999,https://boxd.it/d,9\n")
+    data = build(tmp_path / "data", ann, nothing, wrong)
+    told = capsys.readouterr().err.splitlines()
+    assert f"{nothing}: holds no rating that can be used" in told
+    assert f"{wrong}: holds no rating that can be used" in told
+    assert not any(line.startswith(f"{ann}: ") for line in told)
+    card = (data / "README.md").read_text()
+    assert "export 2: holds no rating that can be used" in card
+    assert "bo.zip" not in card  # it names no member
+    with pytest.raises(UserError, match="no rating is left"):
+        build(tmp_path / "none", nothing, wrong)
+
+
+@pytest.mark.parametrize("broken", ["watchlist", "likes", "reviews", "diary"])
+def test_a_broken_file_beside_the_ratings_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    path = export(tmp_path, "ann.zip", ratings=RATINGS, **{broken: "\0" * 500})
+    ratings = load_ratings(str(build(tmp_path / "data", path)), "train")
+    assert sorted(ratings["rating"]) == [5, 8, 10]
+    file = {"likes": "likes/films.csv"}.get(broken, f"{broken}.csv")
+    assert f"export 1, {file}: file not used: the file holds nothing but NUL bytes" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"ann\.zip: ratings\.csv: the file holds nothing but NUL bytes"):
+        build(tmp_path / "none", export(tmp_path, "ann.zip", ratings="\0" * 500, watchlist=LIKES))
+
+
+def test_two_films_that_differ_in_an_accent(tmp_path: Path) -> None:
+    rows = ["2024-01-01,Dracula,1931,u,4", "2024-01-02,Drácula,1931,u,2", "2024-01-03,DRACULA!,1931,u,3"]
+    header = RATINGS.splitlines()[0]
+    ann = export(tmp_path, "ann.zip", ratings="\n".join([header, *rows[:2], ""]))
+    bo = export(tmp_path, "bo.zip", ratings="\n".join([header, rows[1], rows[2], ""]))
+    data = build(tmp_path / "data", ann, bo)
+    films = load_films(str(data)).select("film_id", "title", "year").rows()
+    assert films == [("dracula-1931", "Dracula", 1931), ("dracula-1931-2", "Drácula", 1931)]
+    ratings = load_ratings(str(data), "train").sort("film_id", "rating")
+    assert ratings.select("film_id", "rating").rows() == [
+        ("dracula-1931", 6),
+        ("dracula-1931", 8),
+        ("dracula-1931-2", 4),
+        ("dracula-1931-2", 4),
+    ]
+    assert not (data / "rewatches").exists()
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bad\udcff.csv"
+    path.write_text(RATINGS)
+    assert len(load_ratings(str(build(tmp_path / "data", path)), "train")) == 3
+
+
 def test_real_exports(shared: Path, tmp_path: Path) -> None:
     exports = sorted((shared / "fixtures" / "exports").glob("*"))
     data = build(tmp_path / "data", *exports)
