@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import AutoModel, PreTrainedModel
 
 from data_prep.errors import UserError
+from training.output_folder import not_finite
 from training.quiet import quiet_transformers
 
 
@@ -30,9 +30,8 @@ def load_model(folder: Path) -> PreTrainedModel:
         if loading[kind]:
             example = min(map(str, loading[kind]))
             raise UserError(f"the weights do not fit config.json ({kind.replace('_', ' ')}, such as {example})")
-    for name, weight in model.state_dict().items():
-        if weight.is_floating_point() and not torch.isfinite(weight).all():
-            raise UserError(f"the weights are no numbers ({name})")
+    if name := not_finite(model.state_dict()):
+        raise UserError(f"the weights are no numbers ({name})")
     return model
 
 

@@ -15,6 +15,7 @@ from training import metrics
 from training.baselines.drawn_cases import DrawnCases
 from training.cases import NUM_TARGETS
 from training.rating_blocks import RatingBlocks, join_blocks
+from training.schedule import saved_state
 from training.trainer import RatingTrainer, RatingTrainingArguments
 from training.user_prior import fit_for_new_users
 
@@ -84,8 +85,7 @@ class EarlyStopping(EarlyStoppingCallback):
     """An `EarlyStoppingCallback` that remembers, when a run is resumed, how long it has been patient."""
 
     def on_train_begin(self, args, state, control, **kwargs):
-        saved = (state.stateful_callbacks or {}).get(type(self).__name__)
-        if state.global_step and isinstance(saved, dict):
+        if saved := saved_state(self, state):
             self.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
         super().on_train_begin(args, state, control, **kwargs)
 

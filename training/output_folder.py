@@ -56,9 +56,9 @@ def check_output_folder(folder: Path, *, overwrite: bool = False, resume: bool =
 
 def last_checkpoint(folder: Path) -> str | None:
     """The newest checkpoint that was written to its end: of one that was not, the trainer's state is missing."""
-    whole = [path for path in folder.glob("checkpoint-*") if (path / LEARNING_CURVE).is_file()]
-    numbered = [path for path in whole if path.name.removeprefix("checkpoint-").isdigit()]
-    return max(map(str, numbered), key=lambda path: int(path.rpartition("-")[2]), default=None)
+    whole = [state.parent for state in folder.glob(f"checkpoint-*/{LEARNING_CURVE}")]
+    steps = {int(number): path for path in whole if (number := path.name.removeprefix("checkpoint-")).isdigit()}
+    return str(steps[max(steps)]) if steps else None
 
 
 def claim_output_folder(folder: Path) -> None:
@@ -80,6 +80,12 @@ def rating_histogram(histories: Histories, num_films: int) -> np.ndarray:
     """How often each rating was given to each film: `(num_films, 10)` float32."""
     cells = histories.film_indices.astype(np.int64) * 10 + histories.ratings - 1
     return np.bincount(cells, minlength=num_films * 10).reshape(num_films, 10).astype(np.float32)
+
+
+def not_finite(weights: Mapping[str, torch.Tensor]) -> str | None:
+    """The name of the first of the weights that has something else than numbers in it."""
+    floating = ((name, weight) for name, weight in weights.items() if weight.is_floating_point())
+    return next((name for name, weight in floating if not torch.isfinite(weight).all()), None)
 
 
 class Saveable(Protocol):
@@ -115,9 +121,8 @@ def save_model(
     Raises:
         UserError: when the disk is full, the place cannot be written, or weights are no numbers any more.
     """
-    for name, weight in (model.state_dict() if state_dict is None else state_dict).items():
-        if weight.is_floating_point() and not torch.isfinite(weight).all():
-            raise UserError(f"{folder}: not saved, as training has diverged ({name}); lower --learning-rate")
+    if name := not_finite(model.state_dict() if state_dict is None else state_dict):
+        raise UserError(f"{folder}: not saved, as training has diverged ({name}); lower --learning-rate")
     folder = folder.resolve()
     model.config.catalogue_digest = catalogue.digest
     with new_folder(folder) as building:

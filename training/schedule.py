@@ -6,11 +6,12 @@ import math
 import signal
 import threading
 import time
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import ExportableState
 
 
@@ -25,6 +26,13 @@ def warmup_and_cosine(step: int, warmup_steps: int, progress: float) -> float:
     """
     warmup = min(1.0, max((step + 1) / max(1, warmup_steps), 20 * progress))
     return warmup * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+
+def saved_state(callback: TrainerCallback, state: TrainerState) -> dict[str, Any]:
+    """What the checkpoint that a run goes on from has of a callback; nothing where the run is a new one."""
+    stored: dict[str, Any] = state.stateful_callbacks or {}  # type: ignore[assignment]  # declared as a list
+    saved = stored.get(type(callback).__name__)
+    return saved if state.global_step and isinstance(saved, dict) else {}
 
 
 class Clock(TrainerCallback, ExportableState):
@@ -57,8 +65,7 @@ class Clock(TrainerCallback, ExportableState):
         return {"args": {"max_minutes": self.max_minutes, "elapsed_before": self.elapsed}, "attributes": {}}
 
     def on_train_begin(self, args, state, control, **kwargs):
-        saved = (state.stateful_callbacks or {}).get(type(self).__name__)
-        if state.global_step and isinstance(saved, dict):  # resumed: the checkpoint says how long the run had taken
+        if saved := saved_state(self, state):  # the checkpoint says how long the run had taken
             self.elapsed_before = saved["args"]["elapsed_before"]
         self._started = time.monotonic()
         if threading.current_thread() is threading.main_thread():

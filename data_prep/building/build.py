@@ -27,8 +27,17 @@ from data_prep.schema import FILMS_SCHEMA, normalise_films
 from data_prep.tables.read_ratings import RatingsFile, RatingsFrame
 from data_prep.user_keys import user_key
 
-# What a data set's folder has: configs, what commands put beside them, and what comes with a download from the Hub.
-OWN_ENTRIES = {*SCHEMAS, "README.md", "features", "figures", "merge_report.json", ".gitattributes", ".cache"}
+# What a data set's folder has: configs, what commands put beside them, and what downloads and desktops leave there.
+OWN_ENTRIES = {
+    *SCHEMAS,
+    "README.md",
+    "features",
+    "figures",
+    "merge_report.json",
+    ".gitattributes",
+    ".cache",
+    ".DS_Store",
+}
 
 
 def write_dataset(

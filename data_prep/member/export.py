@@ -97,8 +97,7 @@ def _single_table(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[
         raise UserError(f"{path}: this is a reviews.csv; {REMEDY}")
     if "rating" not in table.columns:
         raise UserError(f"{path}: no Rating column, as in watched.csv or watchlist.csv; {REMEDY}")
-    diary = "rewatch" in table.columns or "watcheddate" in table.columns
-    return {"diary.csv" if diary else "ratings.csv": table}, []
+    return {table.kind: table}, []
 
 
 def usable_tables(path: Path, files: dict[str, bytes], budget: Budget) -> tuple[dict[str, Table], list[Rejected]]:

@@ -54,6 +54,11 @@ class Table:
     rejected: list[Rejected] = field(default_factory=list)
     day_first: bool = False  # how the file writes dates like 3/4/2020
 
+    @property
+    def kind(self) -> str:
+        """The name that a file with these columns has in an export, whatever it is called here."""
+        return "diary.csv" if {"rewatch", "watcheddate"} & self.columns.keys() else "ratings.csv"
+
     def reject(self, number: int, value: str, reason: str) -> None:
         value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         self.rejected.append({"file": self.file, "row": number, "value": value[:200], "reason": reason})

@@ -132,7 +132,7 @@ def _single_table(path: Path, files: dict[str, bytes], budget: Budget) -> dict[s
         table = parse_table(file, data, budget)
     except BrokenFile as error:
         raise UserError(f"{path}: {error}") from error
-    return {"diary.csv" if {"rewatch", "watcheddate"} & table.columns.keys() else "ratings.csv": table}
+    return {table.kind: table}
 
 
 class _Member:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _REQUIRED = {"user_id": ("user_id",), "film_id": ("film_id", "movie_id"), "ratin
 _OPTIONAL = {"date": ("date",), **{name: (name,) for name in FLAGS}}
 
 _ROWS_PER_BATCH = 1_000_000
-MOST_STARS = 5  # what a rating out of five can be
+_MOST_STARS = 5  # what a rating out of five can be
 _FALSE, _TRUE = {"false", "0", "no", "f", "n"}, {"true", "1", "yes", "t", "y"}
 
 
@@ -173,12 +174,12 @@ class _Checks:
         return Batch([str(user.values[code]) for code in used], records)
 
     def report(self, file: str, report: BuildReport) -> None:
-        if self._half_star is not None and self._highest <= MOST_STARS:
+        if self._half_star is not None and self._highest <= _MOST_STARS:
             row, value = self._half_star
             raise UserError(f"{file} row {row}: rating {value}: stars, and ratings are 1 to 10; double them all")
-        if 0 < self._highest <= MOST_STARS:
+        if 0 < self._highest <= _MOST_STARS:
             report.note(
-                f"{file}: no rating is above {MOST_STARS}; ratings are 1 to 10, so if these are stars, double them"
+                f"{file}: no rating is above {_MOST_STARS}; ratings are 1 to 10, so if these are stars, double them"
             )
         for (kind, _), rejection in self._left_out.items():
             report.reject(file, kind, rejection.count, rejection.offenders)
@@ -233,20 +234,22 @@ def _decode(column: Column, read: Callable[[object], int | None], dtype: type, m
 
 
 def _whole_rating(value: object) -> int | None:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
+    number = _number(value)
     return int(number) if number.is_integer() and 1 <= number <= 10 else None
 
 
 def _half_star(value: object) -> int | None:
     """1 for a rating that is no whole number, and can be one of stars."""
+    number = _number(value)
+    return 1 if 0 < number < _MOST_STARS and (2 * number).is_integer() and not number.is_integer() else None
+
+
+def _number(value: object) -> float:
+    """`value` as a number; of what is none, nan."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return None
-    return 1 if 0 < number < MOST_STARS and (2 * number).is_integer() and not number.is_integer() else None
+        return math.nan
 
 
 def _day(value: object) -> int | None:

@@ -88,10 +88,14 @@ class Reading(NamedTuple):
 
 def covariance(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
     """Of ratings in advance, without noise: `(batch, films, other films)`."""
-    # In place where a gradient allows it: fresh memory for so many numbers costs more than they do.
-    liking = ((one.places @ other.places.mT).sub_(1) / kernel.reach).exp_()
     strengths = (kernel.variance * one.strengths)[..., None] * other.strengths[:, None]
-    return torch.baddbmm(liking * strengths, one.loadings, other.loadings.mT)
+    return torch.baddbmm(_nearness(one, other, kernel) * strengths, one.loadings, other.loadings.mT)
+
+
+def _nearness(one: ProcessFilms, other: ProcessFilms, kernel: Kernel) -> torch.Tensor:
+    """How alike likings of films are, 0..1, whatever their strengths: `(batch, films, other films)`."""
+    # In place where a gradient allows it: fresh memory for so many numbers costs more than they do.
+    return ((one.places @ other.places.mT).sub_(1) / kernel.reach).exp_()
 
 
 def _variances(films: ProcessFilms, kernel: Kernel) -> torch.Tensor:
@@ -153,8 +157,7 @@ def expect_at_a_glance(belief: Belief, films: ProcessFilms, kernel: Kernel) -> t
     # The ratings are weighed first, so that a film is met by what they come to, and not by each of them: of their
     # covariance with it, only how near the films are is then needed for every pair.
     rated, weights = belief.films, belief.whitener.mT @ torch.cat([belief.innovations, belief.gains], dim=-1)
-    nearness = torch.baddbmm((-1 / kernel.reach).view(1, 1, 1), films.places / kernel.reach, rated.places.mT).exp_()
-    likings = nearness @ (rated.strengths[..., None] * weights)
+    likings = _nearness(films, rated, kernel) @ (rated.strengths[..., None] * weights)
     met = (kernel.variance * films.strengths)[..., None] * likings + films.loadings @ (rated.loadings.mT @ weights)
     means, taken = met.split([belief.innovations.shape[-1], belief.gains.shape[-1]], dim=-1)
     means = _with_choice(means, ((films.loadings - taken) * belief.told(films.choices)).sum(-1))
